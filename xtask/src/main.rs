@@ -1,1 +1,119 @@
-fn main() {}
+//! `cargo xtask`: the project's automation.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use xtask::environment::{DVC, Environment};
+use xtask::params_file::ParamsFile;
+use xtask::preset::Preset;
+use xtask::process::root;
+use xtask::repro::{Wishes, repro};
+use xtask::{bench, check};
+
+/// The project's automation. From a fresh clone:
+///
+///   cargo xtask repro     a trained, measured model, with nothing set up beforehand
+///   cargo xtask test      the whole test suite
+///
+/// Both can be repeated at will: what is done stays done.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", verbatim_doc_comment, disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Put DVC into .venv, as requirements.txt pins it. Quick when it is there already.
+    Setup,
+    /// Run the pipeline: set up, build, `dvc repro`, and a summary of the metrics.
+    ///
+    /// DVC runs only the stages whose code, data or parameters changed. If the corpus is out of reach (no web, no DVC
+    /// remote), the run falls back to the starter corpus, which the project generates itself, and says so first and
+    /// last.
+    ///
+    /// Examples:
+    ///   cargo xtask repro
+    ///   cargo xtask repro --preset bert-tiny --set train.epochs=6
+    ///   cargo xtask repro --strict -- --force train
+    #[command(verbatim_doc_comment)]
+    Repro {
+        /// Write presets/NAME.yaml into params.yaml first; may be repeated, later ones win.
+        #[arg(long = "preset", value_name = "NAME")]
+        presets: Vec<String>,
+        /// Write one value into params.yaml first, after the presets; may be repeated.
+        #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
+        sets: Vec<String>,
+        /// Fail when the corpus is out of reach; never fall back to the starter corpus.
+        #[arg(long)]
+        strict: bool,
+        /// Passed on to `dvc repro`.
+        #[arg(last = true, value_name = "DVC ARGUMENT")]
+        dvc_arguments: Vec<String>,
+    },
+    /// Print a preset as arguments for DVC: dvc exp run $(cargo xtask preset NAME). Without a name, list them all.
+    Preset {
+        /// The preset, presets/NAME.yaml.
+        name: Option<String>,
+    },
+    /// Run every test: all crates, then the pipeline under real DVC in a copy of the project.
+    Test,
+    /// Check formatting, clippy, licences (where cargo-deny is installed), Python, YAML and workflows.
+    Lint,
+    /// Measure our speed beside what one would run instead.
+    #[command(subcommand)]
+    Bench(Bench),
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// Training throughput: `bench/torch_train.py` (PyTorch and transformers), in .venv-bench.
+    Train {
+        /// Passed on to `bench/torch_train.py`; by default CoLA and the base model that `fetch` brought.
+        #[arg(last = true, value_name = "ARGUMENT")]
+        arguments: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    match act(Arguments::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn act(task: Task) -> Result<()> {
+    let root = root();
+    match task {
+        Task::Setup => Environment::ensure(&root, DVC).map(|_| println!(".venv is ready: .venv/bin/dvc repro")),
+        Task::Repro { presets, sets, strict, dvc_arguments } => {
+            repro(&root, &Wishes { presets, sets, strict, dvc_arguments })
+        }
+        Task::Preset { name: Some(name) } => {
+            let params = ParamsFile::read(&root.join("params.yaml"))?;
+            println!("{}", Preset::load(&root, &name)?.overrides(&params)?.join(" "));
+            Ok(())
+        }
+        Task::Preset { name: None } => {
+            for preset in Preset::all(&root)? {
+                println!("{:10} {}", preset.name, preset.purpose);
+            }
+            Ok(())
+        }
+        Task::Test => check::test(&root),
+        Task::Lint => check::lint(&root),
+        Task::Bench(Bench::Train { arguments }) => {
+            let defaults = || ["--cola", "data/raw/corpus.zip", "--base", "models/base"].map(str::to_owned).to_vec();
+            let arguments = if arguments.is_empty() { defaults() } else { arguments };
+            for epoch in bench::yardstick(&root, &arguments)? {
+                println!("{epoch:?}");
+            }
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! `cargo xtask test` and `cargo xtask lint`: everything that is checked, in a stated order, the same everywhere.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::environment::{DVC, Environment, LINT};
+use crate::process::{cargo, quietly, run};
+use crate::repro::build;
+
+/// The whole test suite, the quick and telling parts first:
+///
+/// 1. unit, integration and documentation tests of every crate (the architecture's rules among them);
+/// 2. the stages' binaries, built as the pipeline builds them;
+/// 3. the pipeline under real DVC: small runs in a copy of the project, remotes, experiments, a clone without data.
+///
+/// # Errors
+///
+/// When a test fails.
+pub fn test(root: &Path) -> Result<()> {
+    Environment::ensure(root, DVC)?;
+    run(cargo().args(["test", "--release", "--locked", "--workspace"]))?;
+    build(&[])?;
+    run(cargo().args(["test", "--release", "--locked", "--package", "xtask", "--test", "dvc", "--", "--ignored"]))
+}
+
+/// Formatting, lints, licences, and the files that no compiler reads.
+///
+/// # Errors
+///
+/// When a check fails; each check's own message says where.
+pub fn lint(root: &Path) -> Result<()> {
+    run(cargo().args(["fmt", "--all", "--check"]))?;
+    run(cargo().args(["clippy", "--release", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    let (installed, _) = quietly(cargo().args(["deny", "--version"])).unwrap_or_default();
+    if installed {
+        run(cargo().args(["deny", "check", "bans", "licenses", "sources"]))?;
+    } else {
+        eprintln!("cargo-deny is not installed (`cargo install cargo-deny --locked`): licences are not checked here");
+    }
+    let tools = Environment::ensure(root, LINT)?;
+    let within = |command: &mut Command| run(command.current_dir(root));
+    within(tools.program("ruff").args(["check", "--line-length", "120", "."]))?;
+    within(tools.program("ruff").args(["format", "--line-length", "120", "--check", "."]))?;
+    within(tools.program("yamllint").args(["--strict", "--config-file", ".yamllint.yaml", "."]))?;
+    within(tools.program("zizmor").args(["--offline", "--no-progress", ".github/workflows"]))
+}

@@ -1,0 +1,77 @@
+//! Running programs: what is run is shown, what fails says so.
+
+use std::ffi::OsStr;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+/// The project's root folder.
+///
+/// # Panics
+///
+/// Never: the folder of this crate has a parent.
+pub fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_owned()
+}
+
+/// The command line, as a person would type it.
+pub fn describe(command: &Command) -> String {
+    let mut line = command.get_program().to_string_lossy().into_owned();
+    for argument in command.get_args() {
+        let text = argument.to_string_lossy();
+        let plain = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:=+,@%".contains(c));
+        // Writing to a String cannot fail.
+        let _ = if plain { write!(line, " {text}") } else { write!(line, " '{text}'") };
+    }
+    line
+}
+
+/// Shows the command line and runs it with this process's input and outputs; its exit status, whatever it is.
+///
+/// # Errors
+///
+/// When the program cannot be started.
+pub fn status(command: &mut Command) -> Result<i32> {
+    eprintln!("$ {}", describe(command));
+    let status = command.status().with_context(|| not_started(command))?;
+    // Ended by a signal: no code.
+    Ok(status.code().unwrap_or(-1))
+}
+
+/// As [`status`], but anything other than success is an error.
+///
+/// # Errors
+///
+/// When the program cannot be started or does not succeed.
+pub fn run(command: &mut Command) -> Result<()> {
+    let code = status(command)?;
+    if code != 0 {
+        bail!("`{}` ended with exit code {code}; its own message is above", describe(command));
+    }
+    Ok(())
+}
+
+/// Runs without showing anything, and returns whether it succeeded and what it printed (both streams).
+///
+/// # Errors
+///
+/// When the program cannot be started.
+pub fn quietly(command: &mut Command) -> Result<(bool, String)> {
+    let output = command.output().with_context(|| not_started(command))?;
+    let text = [output.stdout, output.stderr].concat();
+    Ok((output.status.success(), String::from_utf8_lossy(&text).into_owned()))
+}
+
+/// Cargo, the one that runs this program.
+pub fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").as_deref().unwrap_or(OsStr::new("cargo")));
+    command.current_dir(root());
+    command
+}
+
+fn not_started(command: &Command) -> String {
+    format!("cannot start `{}`", command.get_program().to_string_lossy())
+}
