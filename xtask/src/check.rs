@@ -41,8 +41,8 @@ pub fn lint(root: &Path) -> Result<()> {
     }
     let tools = Environment::ensure(root, LINT)?;
     let within = |command: &mut Command| run(command.current_dir(root));
-    within(tools.program("ruff").args(["check", "--line-length", "120", "."]))?;
-    within(tools.program("ruff").args(["format", "--line-length", "120", "--check", "."]))?;
-    within(tools.program("yamllint").args(["--strict", "--config-file", ".yamllint.yaml", "."]))?;
+    within(tools.program("ruff").args(["check", "."]))?;
+    within(tools.program("ruff").args(["format", "--check", "."]))?;
+    within(tools.program("yamllint").args(["--strict", "."]))?;
     within(tools.program("zizmor").args(["--offline", "--no-progress", ".github/workflows"]))
 }

