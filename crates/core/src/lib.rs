@@ -7,4 +7,5 @@
 
 pub mod dataset;
 pub mod files;
+mod layers;
 pub mod params;

