@@ -23,10 +23,8 @@ fn names_in(folder: &str) -> Vec<String> {
 
 /// The project's own Markdown files, from the root.
 fn documents() -> Vec<String> {
-    let top = names_in(".").into_iter().filter(|name| name.ends_with(".md"));
-    top.chain(names_in("docs").into_iter().map(|name| format!("docs/{name}")))
-        .filter(|name| name.ends_with(".md"))
-        .collect()
+    let names = names_in(".").into_iter().chain(names_in("docs").into_iter().map(|name| format!("docs/{name}")));
+    names.filter(|name| Path::new(name).extension().is_some_and(|extension| extension == "md")).collect()
 }
 
 #[test]

@@ -1,0 +1,270 @@
+//! The pipeline under real DVC, in a copy of the project: small runs from start to end, remotes, experiments, a clone
+//! without data. `cargo xtask test` makes the environment and the binaries first and then runs these.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use xtask::preset;
+use xtask::process::root;
+
+/// A copy of the project.
+struct Copy {
+    folder: TempDir,
+}
+
+/// A copy in which the pipeline has run once, on the starter corpus and a tiny model, and whose result is committed.
+fn finished() -> &'static Copy {
+    static FINISHED: OnceLock<Copy> = OnceLock::new();
+    FINISHED.get_or_init(|| {
+        let copy = Copy::of_working_tree();
+        preset::apply(copy.path(), &["starter", "scratch", "debug"].map(str::to_owned), &[]).unwrap();
+        copy.commit("small");
+        let said = copy.dvc(&["repro"]);
+        assert!(said.contains("Running stage 'eval'"), "{said}");
+        copy.commit("run");
+        copy
+    })
+}
+
+impl Copy {
+    /// What is tracked, or would be: the working tree as it is now, without data and without history.
+    fn of_working_tree() -> Self {
+        let copy = Self { folder: tempfile::tempdir().unwrap() };
+        let listed = git(&root(), &["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
+        for name in listed.split('\0').filter(|name| !name.is_empty()) {
+            let (from, to) = (root().join(name), copy.path().join(name));
+            // Deleted, but not yet from the index.
+            if from.is_file() {
+                fs::create_dir_all(to.parent().unwrap()).unwrap();
+                fs::copy(from, to).unwrap();
+            }
+        }
+        git(copy.path(), &["init", "--quiet", "--initial-branch", "main"]);
+        copy.commit("start");
+        copy
+    }
+
+    /// A clone of what is committed: no data, no cache.
+    fn clone_without_data(&self) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        git(folder.path(), &["clone", "--quiet", self.path().to_str().unwrap(), "."]);
+        Self { folder }
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn commit(&self, message: &str) {
+        git(self.path(), &["add", "--all"]);
+        git(self.path(), &["commit", "--quiet", "--allow-empty", "--message", message]);
+    }
+
+    fn try_dvc(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(root().join(".venv/bin/dvc"));
+        command.args(arguments).current_dir(self.path());
+        // The binaries that Cargo built beside this test's: building them again here would prove nothing.
+        command.env("WELLFORMED_BINARIES", Path::new(env!("CARGO_BIN_EXE_xtask")).parent().unwrap());
+        command.envs([("DVC_NO_ANALYTICS", "1"), ("GIT_CONFIG_GLOBAL", "/dev/null")]).envs(identity());
+        command.output().expect("no .venv/bin/dvc: run `cargo xtask setup`, or all of this with `cargo xtask test`")
+    }
+
+    /// Runs DVC, which must succeed; what it printed, both streams.
+    fn dvc(&self, arguments: &[&str]) -> String {
+        let output = self.try_dvc(arguments);
+        let said = said(&output);
+        assert!(output.status.success(), "dvc {} failed:\n{said}", arguments.join(" "));
+        said
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        let output = self.try_dvc(arguments);
+        assert!(output.status.success(), "dvc {} failed:\n{}", arguments.join(" "), said(&output));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.path().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&[output.stdout.as_slice(), &output.stderr].concat()).into_owned()
+}
+
+fn identity() -> [(&'static str, &'static str); 4] {
+    [
+        ("GIT_AUTHOR_NAME", "Test"),
+        ("GIT_AUTHOR_EMAIL", "test@example.org"),
+        ("GIT_COMMITTER_NAME", "Test"),
+        ("GIT_COMMITTER_EMAIL", "test@example.org"),
+    ]
+}
+
+fn git(folder: &Path, arguments: &[&str]) -> String {
+    let output = Command::new("git").args(arguments).current_dir(folder).envs(identity()).output().unwrap();
+    assert!(output.status.success(), "git {}: {}", arguments.join(" "), said(&output));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+#[ignore = "needs .venv and the stages' binaries; `cargo xtask test` runs it"]
+fn a_second_repro_does_nothing_and_a_changed_parameter_runs_only_what_reads_it() {
+    let copy = finished();
+    let started = Instant::now();
+    let again = copy.dvc(&["repro"]);
+    assert!(!again.contains("Running stage") && again.contains("up to date"), "{again}");
+    assert!(started.elapsed() < Duration::from_secs(3), "it took {:?}", started.elapsed());
+    assert_eq!(git(copy.path(), &["status", "--porcelain"]), "", "a run leaves nothing behind that git would see");
+
+    let other = copy.clone_without_data();
+    // The clone shares the cache, as a second working copy on the same machine may.
+    other.dvc(&["cache", "dir", "--local", copy.path().join(".dvc/cache").to_str().unwrap()]);
+    other.dvc(&["checkout"]);
+    preset::apply(other.path(), &[], &["eval.calibration_bins=5".to_owned()]).unwrap();
+    let run = other.dvc(&["repro"]);
+    for (stage, runs) in [("fetch", false), ("prepare", false), ("train", false), ("eval", true)] {
+        assert_eq!(run.contains(&format!("Running stage '{stage}'")), runs, "{stage} in:\n{run}");
+    }
+    git(other.path(), &["checkout", "--quiet", "params.yaml"]);
+    let back = other.dvc(&["repro"]);
+    assert!(!back.contains("Running stage"), "what was computed before is taken from the cache:\n{back}");
+}
+
+#[test]
+#[ignore = "needs .venv and the stages' binaries; `cargo xtask test` runs it"]
+fn differences_show_in_a_clone_without_data() {
+    let clone = finished().clone_without_data();
+    assert!(!clone.path().join("data").exists() && !clone.path().join("models").exists());
+
+    let metrics = clone.json(&["metrics", "show", "--json"]);
+    let files = metrics[""]["data"].as_object().unwrap();
+    assert!(files.contains_key("reports/eval/metrics.json"), "{metrics}");
+    let mcc = files["reports/eval/metrics.json"]["data"]["validation"]["mcc"].as_f64().unwrap();
+
+    // Another result, as a change would bring it.
+    preset::apply(clone.path(), &[], &["train.lr=0.5".to_owned()]).unwrap();
+    let mut report: Value = serde_json::from_str(&clone.read("reports/eval/metrics.json")).unwrap();
+    report["validation"]["mcc"] = (mcc + 0.25).into();
+    fs::write(clone.path().join("reports/eval/metrics.json"), report.to_string()).unwrap();
+
+    let params = clone.json(&["params", "diff", "--json"]);
+    assert_eq!(params["params.yaml"]["train.lr"]["new"], 0.5, "{params}");
+    let metrics = clone.json(&["metrics", "diff", "--json"]);
+    let moved = metrics["reports/eval/metrics.json"]["validation.mcc"]["diff"].as_f64().unwrap();
+    assert!((moved - 0.25).abs() < 1e-9, "{metrics}");
+
+    let page = clone.path().join("dvc_plots/index.html");
+    let said = clone.dvc(&["plots", "diff", "HEAD"]);
+    assert!(page.is_file() && !said.contains("failed to load"), "{said}");
+    assert!(clone.dvc(&["repro", "--allow-missing", "--dry", "fetch"]).contains("didn't change"));
+}
+
+#[test]
+#[ignore = "needs .venv and the stages' binaries; `cargo xtask test` runs it"]
+fn every_plot_of_the_pipeline_is_drawn_with_its_title() {
+    let plots = finished().json(&["plots", "show", "--json"]);
+    assert!(plots["errors"].as_array().is_none_or(Vec::is_empty), "{}", plots["errors"]);
+    let drawn = plots["data"].as_object().unwrap();
+    assert!(drawn.len() >= 10, "only {} plots", drawn.len());
+    for (name, renderings) in drawn {
+        let rendering = &renderings[0]["content"];
+        let content = if rendering.is_string() {
+            serde_json::from_str(rendering.as_str().unwrap()).unwrap()
+        } else {
+            rendering.clone()
+        };
+        let title = content["title"]["text"].as_str().unwrap_or_default();
+        assert!(
+            !title.is_empty() && !title.contains(".csv") && !title.contains(".json"),
+            "{name} is entitled `{title}`"
+        );
+        assert!(content["data"]["values"].as_array().is_some_and(|rows| !rows.is_empty()), "{name} has no data");
+    }
+}
+
+#[test]
+#[ignore = "needs .venv and the stages' binaries; `cargo xtask test` runs it"]
+fn a_remote_carries_the_data_to_a_machine_that_has_none() {
+    let copy = finished();
+    let store = tempfile::tempdir().unwrap();
+    let store = store.path().to_str().unwrap();
+    copy.dvc(&["remote", "add", "--local", "--default", "--force", "store", store]);
+    copy.dvc(&["push"]);
+
+    let clone = copy.clone_without_data();
+    clone.dvc(&["remote", "add", "--local", "--default", "store", store]);
+    clone.dvc(&["pull", "data/raw/corpus.zip"]);
+    assert!(clone.path().join("data/raw/corpus.zip").is_file());
+    assert!(!clone.path().join("models/checkpoint").exists(), "only what was asked for is pulled");
+    clone.dvc(&["pull"]);
+    let run = clone.dvc(&["repro"]);
+    assert!(!run.contains("Running stage"), "with the data there, nothing is left to do:\n{run}");
+    assert_eq!(git(clone.path(), &["status", "--porcelain"]), "");
+}
+
+#[test]
+#[ignore = "needs .venv and the stages' binaries; `cargo xtask test` runs it"]
+fn a_queued_sweep_runs_every_value_and_leaves_the_workspace_alone() {
+    let copy = finished().clone_without_data();
+    copy.dvc(&["cache", "dir", "--local", finished().path().join(".dvc/cache").to_str().unwrap()]);
+    copy.dvc(&["checkout"]);
+    copy.dvc(&["exp", "run", "--queue", "-S", "train.lr=1e-4,2e-4"]);
+    copy.dvc(&["queue", "start"]);
+    let deadline = Instant::now() + Duration::from_mins(3);
+    let finished_runs = loop {
+        let status = copy.dvc(&["queue", "status"]);
+        assert!(!status.contains("Failed"), "{status}\n{}", copy.dvc(&["queue", "logs", "--help"]));
+        let done = status.matches("Success").count();
+        if done == 2 || Instant::now() > deadline {
+            break done;
+        }
+        std::thread::sleep(Duration::from_millis(500));
+    };
+    assert_eq!(finished_runs, 2, "{}", copy.dvc(&["queue", "status"]));
+
+    let table = copy.dvc(&["exp", "show", "--csv"]);
+    let header: Vec<&str> = table.lines().next().unwrap().split(',').collect();
+    let column = header.iter().position(|name| *name == "train.lr").unwrap();
+    let mut tried: Vec<f64> = table
+        .lines()
+        .skip(1)
+        .filter(|line| line.contains("branch_"))
+        .map(|line| line.split(',').nth(column).unwrap().parse().unwrap())
+        .collect();
+    tried.sort_by(f64::total_cmp);
+    assert_eq!(tried, [1e-4, 2e-4], "{table}");
+    assert_eq!(git(copy.path(), &["status", "--porcelain"]), "");
+}
+
+#[test]
+#[ignore = "needs .venv and the stages' binaries; `cargo xtask test` runs it"]
+fn every_preset_is_understood_by_dvc_exp_run() {
+    let copy = finished().clone_without_data();
+    let names: Vec<PathBuf> =
+        fs::read_dir(root().join("presets")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    for path in names {
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let params = xtask::params_file::ParamsFile::read(&copy.path().join("params.yaml")).unwrap();
+        let preset = preset::Preset::load(copy.path(), name).unwrap();
+        let overrides = preset.overrides(&params).unwrap();
+        let mut arguments = vec!["exp", "run", "--dry"];
+        arguments.extend(overrides.iter().map(String::as_str));
+        let output = copy.try_dvc(&arguments);
+        let said = said(&output);
+        assert!(output.status.success(), "{name}: {said}");
+        // DVC has written the same values as `--preset` does.
+        let by_dvc = wellformed_core::params::Params::load(&copy.path().join("params.yaml"), &[]).unwrap();
+        git(copy.path(), &["checkout", "--quiet", "params.yaml"]);
+        preset::apply(copy.path(), &[name.to_owned()], &[]).unwrap();
+        let by_us = wellformed_core::params::Params::load(&copy.path().join("params.yaml"), &[]).unwrap();
+        assert_eq!(by_dvc, by_us, "{name}");
+        git(copy.path(), &["checkout", "--quiet", "params.yaml"]);
+    }
+}
