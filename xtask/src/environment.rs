@@ -52,12 +52,14 @@ impl Environment {
     ///
     /// When there is no suitable Python, or a package cannot be installed; with what to do.
     pub fn ensure(root: &Path, recipe: Recipe) -> Result<Self> {
+        let root = fs::canonicalize(root).with_context(|| format!("cannot find {}", root.display()))?;
         let environment = Self { folder: root.join(recipe.folder) };
         let requirements = root.join(recipe.requirements);
         let wanted =
             fs::read_to_string(&requirements).with_context(|| format!("cannot read {}", requirements.display()))?;
         // An environment holds absolute paths, so one that was moved with its project is no longer good.
-        let wanted = format!("# {}\n{wanted}", environment.folder.display());
+        let place = fs::canonicalize(&environment.folder).unwrap_or_else(|_| environment.folder.clone());
+        let wanted = format!("# {}\n{wanted}", place.display());
         let stamp = environment.folder.join("installed.txt");
         if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
             return Ok(environment);

@@ -7,14 +7,12 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-/// The project's root folder.
-///
-/// # Panics
-///
-/// Never: the folder of this crate has a parent.
+/// The project's root folder: the nearest one with a `dvc.yaml` from here upwards, or else where this was built.
 pub fn root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here).to_owned()
+    let built = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let built = built.parent().unwrap_or(built);
+    let Ok(here) = std::env::current_dir() else { return built.to_owned() };
+    here.ancestors().find(|folder| folder.join("dvc.yaml").is_file()).unwrap_or(built).to_owned()
 }
 
 /// The command line, as a person would type it.

@@ -131,56 +131,44 @@ impl Project {
         if fetched {
             bail!("the pipeline stopped; the stage's own message is above");
         }
-        // DVC does not pass a stage's exit code on, so fetch is asked again, without DVC.
-        eprintln!("\nfetch failed. Once more, without DVC, to see why:");
-        match self.fetch(&[])? {
-            0 => {
-                eprintln!("This time it worked; on with the pipeline.");
-                if repro()? != 0 {
-                    bail!("the pipeline stopped; the stage's own message is above");
-                }
-                return Ok(None);
+        // DVC does not pass a stage's exit code on, so fetch is asked again, without DVC, a part at a time.
+        eprintln!("\nfetch failed. Once more, without DVC, to see what it was:");
+        let mut fallback = Fallback { changes: Vec::new(), params_were_committed: self.params_are_committed()? };
+        match self.fetch("data")? {
+            0 => {}
+            UNREACHABLE if wishes.strict => bail!("the corpus is out of reach, and --strict allows no other"),
+            UNREACHABLE => {
+                eprintln!("{}", Fallback::first_words());
+                fallback.take("starter", &self.root)?;
             }
-            UNREACHABLE if wishes.strict => bail!("a source is out of reach, and --strict allows no other"),
-            UNREACHABLE => {}
-            _ => bail!("fetch failed; its own message is above"),
+            _ => bail!("the corpus could not be fetched; fetch's own message is above"),
         }
-
-        eprintln!("Is it the corpus or the base model?");
-        if self.fetch(&["base.source=random"])? == 0 {
-            bail!(
-                "the corpus is within reach, the base model is not; take another one (`cargo xtask repro --preset \
-                 scratch` starts from random weights, `--set base.source=dir:PATH` from a folder)"
-            );
+        let on_starter = !fallback.changes.is_empty();
+        match self.fetch("base")? {
+            0 => {}
+            UNREACHABLE if on_starter => {
+                eprintln!("{}", boxed(&["The base model is out of reach too: the run starts from RANDOM WEIGHTS."]));
+                fallback.take("scratch", &self.root)?;
+            }
+            // The way out is the user's choice: fetch has named them.
+            _ => bail!("the base model could not be fetched; fetch's own message is above"),
         }
-        let mut git = Command::new("git");
-        git.args(["diff", "--quiet", "HEAD", "--", "params.yaml"]).current_dir(&self.root);
-        let (clean, _) = quietly(&mut git)?;
-        let mut fallback = Fallback { changes: Vec::new(), params_were_committed: clean };
-        fallback.take("starter", &self.root)?;
-        eprintln!("{}", Fallback::first_words());
-        if repro()? == 0 {
-            return Ok(Some(fallback));
-        }
-        if self.fetch(&[])? != UNREACHABLE {
-            bail!("the pipeline stopped on the starter corpus as well; the stage's own message is above");
-        }
-        eprintln!("{}", boxed(&["The base model is out of reach too: the run starts from random weights."]));
-        fallback.take("scratch", &self.root)?;
         if repro()? != 0 {
-            bail!("the pipeline stopped on the starter corpus as well; the stage's own message is above");
+            bail!("the pipeline stopped; the stage's own message is above");
         }
-        Ok(Some(fallback))
+        Ok(on_starter.then_some(fallback))
     }
 
-    /// The stage `fetch`, run by hand: its exit code.
-    fn fetch(&self, sets: &[&str]) -> Result<i32> {
-        let mut command = Command::new("scripts/stage");
-        command.arg("fetch").current_dir(&self.root);
-        for set in sets {
-            command.args(["--set", set]);
-        }
-        status(&mut command)
+    /// A part of the stage `fetch`, run by hand: its exit code.
+    fn fetch(&self, part: &str) -> Result<i32> {
+        status(Command::new("scripts/stage").args(["fetch", "--only", part]).current_dir(&self.root))
+    }
+
+    /// Whether params.yaml is as in the last commit.
+    fn params_are_committed(&self) -> Result<bool> {
+        let mut git = Command::new("git");
+        git.args(["diff", "--quiet", "HEAD", "--", "params.yaml"]).current_dir(&self.root);
+        Ok(quietly(&mut git)?.0)
     }
 
     /// The headline figures of `reports/eval/metrics.json`.

