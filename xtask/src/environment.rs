@@ -103,9 +103,16 @@ impl Environment {
         Command::new(self.folder.join("bin").join("python"))
     }
 
-    /// A program that a package of the environment brought.
+    /// A program that a package of the environment brought, with the others on its path, as in an activated
+    /// environment: the worker of DVC's queue looks for DVC there.
     pub fn program(&self, name: &str) -> Command {
-        Command::new(self.folder.join("bin").join(name))
+        let programs = self.folder.join("bin");
+        let mut command = Command::new(programs.join(name));
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        if let Ok(path) = std::env::join_paths(std::iter::once(programs).chain(std::env::split_paths(&path))) {
+            command.env("PATH", path);
+        }
+        command
     }
 }
 

@@ -23,7 +23,10 @@ impl Layer {
         if key.is_empty() || key.split('.').any(str::is_empty) {
             return None;
         }
-        Some(Self { place, key: key.to_owned(), value: Yaml::from_str(text).ok()? })
+        // YAML reads nothing as null, but whoever writes `base.folder=` (and a shell that takes the quotes off
+        // `base.folder=''`) means the empty text.
+        let value = if text.trim().is_empty() { Value::from("") } else { Yaml::from_str(text).ok()? };
+        Some(Self { place, key: key.to_owned(), value })
     }
 }
 

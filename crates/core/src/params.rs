@@ -119,6 +119,7 @@ pub struct BaseParams {
     /// `hf:owner/name@revision`, `pypi:name==version`, `dir:PATH` or `random`.
     pub source: String,
     /// For `pypi:`, the folder inside the wheel that holds the model's files; for `hf:`, a folder of the repository.
+    /// The other sources have no use for it.
     pub folder: String,
     /// SHA-256 of files of the model, by file name, in hexadecimal. A listed file must match.
     #[serde(default)]

@@ -91,6 +91,13 @@ fn a_map_that_is_set_replaces_the_map_below_it() {
 }
 
 #[test]
+fn nothing_after_the_sign_is_the_empty_text() {
+    assert_ne!(load(&[], &[]).unwrap().base.folder, "");
+    assert_eq!(load(&["base.folder="], &[]).unwrap().base.folder, "");
+    assert_eq!(load(&["base.folder=''"], &[]).unwrap().base.folder, "");
+}
+
+#[test]
 fn a_later_set_fills_a_map_that_an_earlier_one_emptied() {
     let sets =
         ["data.cola={}", "data.cola.url=https://example.org/c.zip", &format!("data.cola.sha256='{}'", "a".repeat(64))];
@@ -126,7 +133,8 @@ fn an_unknown_key_is_refused_with_the_keys_there_are() {
 fn a_wrong_type_is_refused_with_key_value_and_what_is_allowed() {
     let cases = [
         ("train.lr=fast", "train.lr is \"fast\", but must be a number"),
-        ("train.lr=", "train.lr is empty, but must be a number"),
+        ("train.lr=", "train.lr is \"\", but must be a number"),
+        ("train.lr=~", "train.lr is empty, but must be a number"),
         ("train.lr=[1]", "train.lr is a list, but must be a number"),
         ("train.epochs=three", "train.epochs is \"three\", but must be a whole number, 0 or more"),
         ("train.epochs=1.5", "train.epochs is 1.5, but must be a whole number, 0 or more"),

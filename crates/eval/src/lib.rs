@@ -1,1 +1,1 @@
-//! Stage eval
+//! Stage eval: everything that is said about a checkpoint.

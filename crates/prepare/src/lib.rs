@@ -1,1 +1,1 @@
-//! Stage prepare
+//! Stage prepare: checks, tokenises and splits the corpus.

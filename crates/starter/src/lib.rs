@@ -1,1 +1,1 @@
-//! Stage starter
+//! An acceptability corpus that the project generates itself: a grammar, a lexicon, minimal pairs.

@@ -1,1 +1,1 @@
-//! Stage train
+//! Stage train: the base model fine-tuned; the best epoch on tune.

@@ -1,0 +1,37 @@
+//! The binary of the stage `fetch`.
+
+mod arguments;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser;
+use wellformed_core::params::Params;
+use wellformed_fetch::{Places, Settings, fetch};
+
+use arguments::Arguments;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let overrides = Params::environment_overrides();
+    if !overrides.is_empty() {
+        eprintln!("warning: {} overrides params.yaml; DVC does not know of it", overrides.join(", "));
+    }
+    let stage = match Params::load_stage(&arguments.params, &arguments.sets) {
+        Ok(stage) => stage,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match fetch(&stage, arguments.parts(), &Places::in_project(Path::new("")), &Settings::from_environment()) {
+        Ok(lines) => {
+            println!("{}", lines.join("\n"));
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

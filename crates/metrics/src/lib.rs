@@ -1,0 +1,1 @@
+//! The formulas: MCC, ROC, calibration, bootstrap.

@@ -1,0 +1,580 @@
+//! The model: a BERT encoder, pooling, and two logits.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::nn::{Dropout, DropoutConfig, Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData, activation};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, Normal};
+use serde::{Deserialize, Serialize};
+use wellformed_core::params::{DeviceKind, ModelParams, Pooling};
+
+use crate::batch::Batch;
+use crate::config::{Activation, BertConfig};
+use crate::device::Chosen;
+use crate::fused;
+use crate::weights::{self, Named, Tensors, WeightsError};
+
+/// What a classifier is made of; kept beside its weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Architecture {
+    /// The encoder, with as many layers as are kept.
+    pub encoder: BertConfig,
+    /// How one vector is made of a sequence.
+    pub pooling: Pooling,
+    /// Dropout of hidden states and embeddings while training.
+    pub hidden_dropout: f64,
+    /// Dropout of attention weights while training.
+    pub attention_dropout: f64,
+    /// Dropout before the classifier while training.
+    pub classifier_dropout: f64,
+}
+
+impl Architecture {
+    /// A base model's encoder under the parameters' head, cut to `params.layers` layers.
+    ///
+    /// # Errors
+    ///
+    /// When the parameters ask for more layers than there are.
+    pub fn new(base: &BertConfig, params: &ModelParams) -> Result<Self> {
+        let available = base.num_hidden_layers;
+        let layers = if params.layers == 0 { available } else { params.layers };
+        ensure!(
+            layers <= available,
+            "model.layers is {layers}, but the base model has {available} layers; use 0 for all or at most {available}"
+        );
+        ensure!(
+            params.freeze_layers <= layers,
+            "model.freeze_layers is {}, but only {layers} layers are kept (model.layers)",
+            params.freeze_layers
+        );
+        Ok(Self {
+            encoder: BertConfig { num_hidden_layers: layers, ..base.clone() },
+            pooling: params.pooling,
+            hidden_dropout: params.hidden_dropout,
+            attention_dropout: params.attention_dropout,
+            classifier_dropout: params.classifier_dropout,
+        })
+    }
+}
+
+/// Word, position and token type embeddings, summed and normalised.
+#[derive(Module, Debug)]
+pub struct Embeddings {
+    /// `[vocabulary, hidden]`
+    pub word: Embedding,
+    /// `[positions, hidden]`
+    pub position: Embedding,
+    /// `[types, hidden]`; only row 0 is used, CoLA has one sentence at a time.
+    pub token_type: Embedding,
+    /// Over the sum.
+    pub norm: LayerNorm,
+}
+
+/// One encoder layer: self-attention and feed-forward, each followed by add and layer norm.
+#[derive(Module, Debug)]
+pub struct Layer {
+    /// `[hidden, hidden]`
+    pub query: Linear,
+    /// `[hidden, hidden]`
+    pub key: Linear,
+    /// `[hidden, hidden]`
+    pub value: Linear,
+    /// `[hidden, hidden]`
+    pub attention_output: Linear,
+    /// After attention.
+    pub attention_norm: LayerNorm,
+    /// `[hidden, intermediate]`
+    pub intermediate: Linear,
+    /// `[intermediate, hidden]`
+    pub output: Linear,
+    /// After feed-forward.
+    pub output_norm: LayerNorm,
+}
+
+/// The trainable parameters.
+#[derive(Module, Debug)]
+pub struct Weights {
+    /// Tokens to vectors.
+    pub embeddings: Embeddings,
+    /// The encoder, lowest layer first.
+    pub layers: Vec<Layer>,
+    /// The dense layer between pooling and classifier, `[hidden, hidden]`.
+    pub dense: Linear,
+    /// `[hidden, 2]`
+    pub classifier: Linear,
+}
+
+/// Weights with what is needed to run them.
+#[derive(Debug, Clone)]
+pub struct Classifier {
+    /// The trainable parameters.
+    pub weights: Weights,
+    /// What they are parameters of.
+    pub architecture: Architecture,
+    /// Run the encoder through [`crate::fused`]; set on the `flex` device.
+    pub fused: bool,
+}
+
+/// Whether a forward pass drops activations, and with which randomness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// No dropout.
+    Inference,
+    /// Dropout; the same seed drops the same activations again.
+    Training {
+        /// Of this step.
+        seed: u64,
+    },
+}
+
+impl Classifier {
+    /// Builds the classifier on a base model's weights; what the base has not (the head) is drawn from
+    /// N(0, `initializer_range`) with `seed`, the same on every device.
+    ///
+    /// `base` is the folder that `fetch` wrote; without a weights file the whole model is drawn.
+    ///
+    /// # Errors
+    ///
+    /// A tensor that is missing, surplus or of another shape is named.
+    pub fn from_base(base: &Path, architecture: Architecture, seed: u64, chosen: &Chosen) -> Result<Self> {
+        let fresh = Self::random(architecture, seed, chosen);
+        let Some(path) = weights::find(base) else { return Ok(fresh) };
+        let tensors = weights::read(&path)?;
+        let kept = fresh.architecture.encoder.num_hidden_layers;
+        let cls = fresh.architecture.pooling == Pooling::Cls;
+        // Heads of other tasks, the pooler when it is not used, and the layers that are cut off are no mistake.
+        let ignored = |name: &str| {
+            let layer = name.strip_prefix("encoder.layer.").and_then(|rest| rest.split('.').next()?.parse().ok());
+            layer.is_some_and(|layer: usize| layer >= kept)
+                || (name.starts_with("pooler.") && !cls)
+                || name.starts_with("cls.")
+                || name.starts_with("classifier.")
+                || name == "embeddings.position_ids"
+        };
+        let new = |name: &str| name.starts_with("classifier.") || name.starts_with("head.");
+        fresh.with_tensors(tensors, &path, ignored, new)
+    }
+
+    /// Builds the classifier from all of its tensors, as [`Classifier::tensors`] gives them.
+    ///
+    /// # Errors
+    ///
+    /// A tensor that is missing, surplus or of another shape is named.
+    pub fn from_tensors(tensors: Tensors, path: &Path, architecture: Architecture, chosen: &Chosen) -> Result<Self> {
+        Self::random(architecture, 0, chosen).with_tensors(tensors, path, |_| false, |_| false)
+    }
+
+    /// A classifier whose every weight is drawn anew: matrices and tables from N(0, `initializer_range`), biases 0,
+    /// layer norms 1 and 0. Each tensor has a random stream of its own, so the values depend on nothing but the seed,
+    /// the tensor's name and its shape.
+    pub fn random(architecture: Architecture, seed: u64, chosen: &Chosen) -> Self {
+        let device = &chosen.device;
+        let encoder = &architecture.encoder;
+        let (hidden, inner) = (encoder.hidden_size, encoder.intermediate_size);
+        let linear = |from, to| LinearConfig::new(from, to).init(device);
+        let norm = || LayerNormConfig::new(hidden).with_epsilon(encoder.layer_norm_eps).init(device);
+        let table = |rows| EmbeddingConfig::new(rows, hidden).init(device);
+        let weights = Weights {
+            embeddings: Embeddings {
+                word: table(encoder.vocab_size),
+                position: table(encoder.max_position_embeddings),
+                token_type: table(encoder.type_vocab_size),
+                norm: norm(),
+            },
+            layers: (0..encoder.num_hidden_layers)
+                .map(|_| Layer {
+                    query: linear(hidden, hidden),
+                    key: linear(hidden, hidden),
+                    value: linear(hidden, hidden),
+                    attention_output: linear(hidden, hidden),
+                    attention_norm: norm(),
+                    intermediate: linear(hidden, inner),
+                    output: linear(inner, hidden),
+                    output_norm: norm(),
+                })
+                .collect(),
+            dense: linear(hidden, hidden),
+            classifier: linear(hidden, 2),
+        };
+        let mut draw = Draw { path: Path_::default(), seed, range: encoder.initializer_range };
+        let weights = weights.map(&mut draw);
+        Self { weights, architecture, fused: chosen.kind == DeviceKind::Flex }
+    }
+
+    fn with_tensors(
+        self,
+        tensors: Tensors,
+        file: &Path,
+        ignored: impl Fn(&str) -> bool,
+        new: impl Fn(&str) -> bool,
+    ) -> Result<Self> {
+        let mut names = Names::of(&self);
+        names.expected.retain(|name| !new(name) || tensors.contains_key(name));
+        let missing: Vec<_> = names.expected.iter().filter(|name| !tensors.contains_key(*name)).cloned().collect();
+        let surplus: Vec<_> =
+            tensors.keys().filter(|name| !names.expected.contains(*name) && !ignored(name)).cloned().collect();
+        if !missing.is_empty() || !surplus.is_empty() {
+            return Err(WeightsError::Names { path: file.to_owned(), missing, surplus }.into());
+        }
+        let Self { weights, architecture, fused } = self;
+        let mut fill = Fill { path: Path_::default(), pooling: architecture.pooling, tensors, file, error: None };
+        let weights = weights.map(&mut fill);
+        match fill.error {
+            Some(error) => Err(error.into()),
+            None => Ok(Self { weights, architecture, fused }),
+        }
+    }
+
+    /// All tensors under their Hugging Face names (without `bert.`), in PyTorch's layout. `head.dense` is the dense
+    /// layer after mean pooling; after `cls` it is the base model's own `pooler.dense`.
+    ///
+    /// # Errors
+    ///
+    /// When a tensor cannot be read from its device.
+    pub fn tensors(&self) -> Result<Tensors> {
+        let mut gather =
+            Gather { path: Path_::default(), pooling: self.architecture.pooling, tensors: Tensors::new(), error: None };
+        self.weights.visit(&mut gather);
+        gather.error.map_or(Ok(gather.tensors), Err)
+    }
+
+    /// The device that the weights are on.
+    pub fn device(&self) -> Device {
+        self.weights.classifier.weight.val().device()
+    }
+
+    /// The classifier on its device with autodiff, its frozen parameters without gradients.
+    #[must_use]
+    pub fn train(self, params: &ModelParams) -> Self {
+        let device = self.device().autodiff();
+        let mut weights = self.weights.to_device(&device);
+        if params.freeze_embeddings {
+            weights.embeddings = weights.embeddings.no_grad();
+        }
+        weights.layers = weights
+            .layers
+            .into_iter()
+            .enumerate()
+            .map(|(index, layer)| if index < params.freeze_layers { layer.no_grad() } else { layer })
+            .collect();
+        if weights.embeddings.token_type.weight.val().dims()[0] == 0 {
+            weights.embeddings.token_type = weights.embeddings.token_type.no_grad();
+        }
+        Self { weights, ..self }
+    }
+
+    /// The classifier on its device without autodiff.
+    #[must_use]
+    pub fn valid(&self) -> Self {
+        let device = self.device().inner();
+        let weights = self.weights.clone().to_device(&device);
+        Self { weights, architecture: self.architecture.clone(), fused: self.fused }
+    }
+
+    /// Logits of shape `[sentences, 2]`: unacceptable, acceptable.
+    pub fn forward(&self, batch: &Batch, mode: Mode) -> Tensor<2> {
+        if self.fused {
+            return self.head(fused::pooled(self, batch, mode), mode);
+        }
+        if let Mode::Training { seed } = mode {
+            self.device().seed(seed);
+        }
+        let hidden = self.encode(batch, mode);
+        self.head(self.pool(hidden, batch), mode)
+    }
+
+    /// Logits without dropout, on the host.
+    ///
+    /// # Errors
+    ///
+    /// When the logits cannot be read from the device.
+    pub fn logits(&self, batch: &Batch) -> Result<Vec<[f32; 2]>> {
+        let values = weights::named(self.forward(batch, Mode::Inference).into_data())?.values;
+        Ok(values.chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect())
+    }
+
+    /// The last hidden states `[sentences, width, hidden]` of padded sentences, in plain Burn operations: the
+    /// reference that [`crate::fused`] is held against, and the path of every other device.
+    fn encode(&self, batch: &Batch, mode: Mode) -> Tensor<3> {
+        let encoder = &self.architecture.encoder;
+        let (rows, width) = (batch.len(), batch.longest());
+        let device = self.device();
+        let (ids, is_padding) = batch.padded(width, encoder.pad_token_id as i32);
+        let ids = Tensor::<2, Int>::from_data(TensorData::new(ids, [rows, width]), &device);
+        let is_padding = Tensor::<2, Bool>::from_data(TensorData::new(is_padding, [rows, width]), &device);
+        let dropout = Drop::of(mode, self.architecture.hidden_dropout);
+        let attention_dropout = Drop::of(mode, self.architecture.attention_dropout);
+
+        let embeddings = &self.weights.embeddings;
+        let positions = Tensor::<1, Int>::arange(0..width as i64, &device).unsqueeze::<2>();
+        let types = Tensor::<2, Int>::zeros([1, 1], &device);
+        let sum = embeddings.word.forward(ids)
+            + embeddings.position.forward(positions)
+            + embeddings.token_type.forward(types);
+        let mut hidden = dropout.apply(embeddings.norm.forward(sum));
+
+        let heads = encoder.num_attention_heads;
+        let size = encoder.head_size();
+        let split =
+            |tensor: Tensor<3>| -> Tensor<4> { tensor.reshape([rows, width, heads, size]).swap_dims(1, 2) };
+        let mask: Tensor<4, Bool> =
+            is_padding.reshape([rows, 1, 1, width]).expand([rows, heads, width, width]);
+        let scale = 1.0 / (size as f64).sqrt();
+        for layer in &self.weights.layers {
+            let query = split(layer.query.forward(hidden.clone()));
+            let key = split(layer.key.forward(hidden.clone()));
+            let value = split(layer.value.forward(hidden.clone()));
+            let scores = query.matmul(key.swap_dims(2, 3)).mul_scalar(scale).mask_fill(mask.clone(), -1.0e9);
+            let attention = attention_dropout.apply(activation::softmax(scores, 3));
+            let context = attention.matmul(value).swap_dims(1, 2).reshape([rows, width, heads * size]);
+            let attended = dropout.apply(layer.attention_output.forward(context));
+            let middle = layer.attention_norm.forward(attended + hidden);
+            let inner = activate(layer.intermediate.forward(middle.clone()), encoder.hidden_act);
+            let outer = dropout.apply(layer.output.forward(inner));
+            hidden = layer.output_norm.forward(outer + middle);
+        }
+        hidden
+    }
+
+    /// `[sentences, hidden]`
+    fn pool(&self, hidden: Tensor<3>, batch: &Batch) -> Tensor<2> {
+        let [rows, width, size] = hidden.dims();
+        match self.architecture.pooling {
+            Pooling::Cls => hidden.narrow(1, 0, 1).reshape([rows, size]),
+            Pooling::Mean => {
+                let weights = batch.lengths().flat_map(|length| {
+                    (0..width).map(move |column| if column < length { 1.0 / length as f32 } else { 0.0 })
+                });
+                let weights = TensorData::new(weights.collect::<Vec<f32>>(), [rows, 1, width]);
+                Tensor::<3>::from_data(weights, &self.device()).matmul(hidden).reshape([rows, size])
+            }
+        }
+    }
+
+    /// From the pooled vectors `[sentences, hidden]` to logits `[sentences, 2]`.
+    fn head(&self, pooled: Tensor<2>, mode: Mode) -> Tensor<2> {
+        let dense = self.weights.dense.forward(pooled);
+        let active = match self.architecture.pooling {
+            Pooling::Cls => dense.tanh(),
+            Pooling::Mean => activation::gelu(dense),
+        };
+        if self.fused
+            && let Mode::Training { seed } = mode
+        {
+            self.device().seed(seed);
+        }
+        let dropout = Drop::of(mode, self.architecture.classifier_dropout);
+        self.weights.classifier.forward(dropout.apply(active))
+    }
+}
+
+/// Dropout that is off at inference.
+struct Drop(Option<Dropout>);
+
+impl Drop {
+    fn of(mode: Mode, probability: f64) -> Self {
+        let on = mode != Mode::Inference && probability > 0.0;
+        Self(on.then(|| DropoutConfig::new(probability).init()))
+    }
+
+    fn apply<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<D> {
+        match &self.0 {
+            Some(dropout) => dropout.forward(tensor),
+            None => tensor,
+        }
+    }
+}
+
+fn activate(tensor: Tensor<3>, kind: Activation) -> Tensor<3> {
+    match kind {
+        Activation::Gelu => activation::gelu(tensor),
+        Activation::GeluNew => {
+            let inner = (tensor.clone() + tensor.clone().powi_scalar(3).mul_scalar(0.044_715))
+                .mul_scalar((2.0 / std::f64::consts::PI).sqrt());
+            tensor * (inner.tanh() + 1.0).mul_scalar(0.5)
+        }
+        Activation::Relu => activation::relu(tensor),
+    }
+}
+
+/// Where a mapper stands in the module tree.
+#[derive(Debug, Default, Clone)]
+pub struct Path_(Vec<String>);
+
+impl Path_ {
+    /// Goes down into a field.
+    pub fn enter(&mut self, name: &str) {
+        self.0.push(name.to_owned());
+    }
+
+    /// Comes back up.
+    pub fn exit(&mut self) {
+        self.0.pop();
+    }
+
+    /// The Hugging Face name of the parameter here, and whether PyTorch stores it transposed.
+    pub fn name(&self, pooling: Pooling) -> (String, bool) {
+        let parts: Vec<&str> = self.0.iter().map(String::as_str).collect();
+        let (place, rest): (String, &[&str]) = match parts[..] {
+            ["embeddings", table, ref rest @ ..] => {
+                let table = match table {
+                    "word" => "word_embeddings",
+                    "position" => "position_embeddings",
+                    "token_type" => "token_type_embeddings",
+                    _ => "LayerNorm",
+                };
+                (format!("embeddings.{table}"), rest)
+            }
+            ["layers", index, part, ref rest @ ..] => {
+                let part = match part {
+                    "query" => "attention.self.query",
+                    "key" => "attention.self.key",
+                    "value" => "attention.self.value",
+                    "attention_output" => "attention.output.dense",
+                    "attention_norm" => "attention.output.LayerNorm",
+                    "intermediate" => "intermediate.dense",
+                    "output" => "output.dense",
+                    _ => "output.LayerNorm",
+                };
+                (format!("encoder.layer.{index}.{part}"), rest)
+            }
+            ["dense", ref rest @ ..] => {
+                let place = if pooling == Pooling::Cls { "pooler.dense" } else { "head.dense" };
+                (place.to_owned(), rest)
+            }
+            [other, ref rest @ ..] => (other.to_owned(), rest),
+            [] => (String::new(), &[]),
+        };
+        let leaf = match rest {
+            ["gamma"] => "weight",
+            ["beta"] => "bias",
+            [leaf] => leaf,
+            _ => "",
+        };
+        let transposed = leaf == "weight" && !place.starts_with("embeddings.") && !place.ends_with("LayerNorm");
+        (format!("{place}.{leaf}"), transposed)
+    }
+}
+
+macro_rules! walk {
+    () => {
+        fn enter_module(&mut self, name: &str, _container: &str) {
+            self.path.enter(name);
+        }
+
+        fn exit_module(&mut self, _name: &str, _container: &str) {
+            self.path.exit();
+        }
+    };
+}
+
+struct Names {
+    path: Path_,
+    pooling: Pooling,
+    expected: BTreeSet<String>,
+}
+
+impl Names {
+    fn of(classifier: &Classifier) -> Self {
+        let pooling = classifier.architecture.pooling;
+        let mut names = Self { path: Path_::default(), pooling, expected: BTreeSet::new() };
+        classifier.weights.visit(&mut names);
+        names
+    }
+}
+
+impl ModuleVisitor for Names {
+    walk!();
+
+    fn visit_float<const D: usize>(&mut self, _param: &Param<Tensor<D>>) {
+        self.expected.insert(self.path.name(self.pooling).0);
+    }
+}
+
+struct Gather {
+    path: Path_,
+    pooling: Pooling,
+    tensors: Tensors,
+    error: Option<anyhow::Error>,
+}
+
+impl ModuleVisitor for Gather {
+    walk!();
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let (name, transposed) = self.path.name(self.pooling);
+        match weights::named(param.val().into_data()).with_context(|| format!("tensor {name}")) {
+            Ok(tensor) => {
+                self.tensors.insert(name, if transposed { tensor.transposed() } else { tensor });
+            }
+            Err(error) => self.error = Some(error),
+        }
+    }
+}
+
+struct Fill<'a> {
+    path: Path_,
+    pooling: Pooling,
+    tensors: Tensors,
+    file: &'a Path,
+    error: Option<WeightsError>,
+}
+
+impl ModuleMapper for Fill<'_> {
+    walk!();
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let (name, transposed) = self.path.name(self.pooling);
+        let Some(tensor) = self.tensors.remove(&name) else { return param };
+        let tensor = if transposed && tensor.shape.len() == 2 { tensor.transposed() } else { tensor };
+        let expected = param.val().dims().to_vec();
+        if tensor.shape != expected {
+            let turn = |shape: Vec<usize>| if transposed { shape.into_iter().rev().collect() } else { shape };
+            let (found, expected) = (turn(tensor.shape), turn(expected));
+            self.error.get_or_insert(WeightsError::Shape { path: self.file.to_owned(), name, found, expected });
+            return param;
+        }
+        let device = param.val().device();
+        param.map(|_| Tensor::from_data(tensor.into_data(), &device))
+    }
+}
+
+struct Draw {
+    path: Path_,
+    seed: u64,
+    range: f64,
+}
+
+impl ModuleMapper for Draw {
+    walk!();
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let (name, transposed) = self.path.name(Pooling::Mean);
+        let tensor = param.val();
+        let device = tensor.device();
+        let shape = tensor.dims().to_vec();
+        let count = shape.iter().product();
+        let values = if D == 2 {
+            let mut random = ChaCha8Rng::seed_from_u64(self.seed ^ stable_hash(&name));
+            // The range is a configuration value checked to be finite; a normal distribution of it always exists.
+            let normal = Normal::new(0.0, self.range.max(0.0)).ok();
+            (0..count).map(|_| normal.map_or(0.0, |normal| normal.sample(&mut random) as f32)).collect()
+        } else {
+            vec![if name.ends_with("LayerNorm.weight") { 1.0 } else { 0.0 }; count]
+        };
+        let drawn = Named { shape, values };
+        // Drawn in PyTorch's layout would be as good; keep the plain order whatever the layout.
+        let _ = transposed;
+        param.map(|_| Tensor::from_data(drawn.into_data(), &device))
+    }
+}
+
+/// FNV-1a: a hash that is the same on every machine and in every version of Rust.
+pub fn stable_hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}

@@ -1,0 +1,122 @@
+//! Embedding look-up, layer norm and dropout as one operation.
+
+use burn::backend::Flex;
+use burn::tensor::Tensor;
+use burn_autodiff::Autodiff;
+use burn_autodiff::checkpoint::base::Checkpointer;
+use burn_autodiff::checkpoint::strategy::NoCheckpointing;
+use burn_autodiff::grads::Gradients;
+use burn_autodiff::ops::{Backward, Ops, OpsKind};
+use burn_flex::FlexTensor;
+
+use super::kernels::{self, Normalised};
+use super::{Input, Pass, tensor, values};
+use crate::batch::Batch;
+use crate::classifier::Embeddings;
+
+/// The dropout of the embeddings; the layers use the sites after it.
+const SITE: u32 = 0;
+
+/// Hidden states `[tokens, hidden]`.
+pub(super) fn forward(embeddings: &Embeddings, batch: &Batch, pass: &Pass) -> Tensor<2> {
+    let hidden = embeddings.word.weight.val().dims()[1];
+    let beta = embeddings.norm.beta.as_ref().map(|beta| beta.val());
+    let gamma = embeddings.norm.gamma.val();
+    let beta = beta.unwrap_or_else(|| gamma.zeros_like());
+    let inputs = [
+        Input::new(embeddings.word.weight.val()),
+        Input::new(embeddings.position.weight.val()),
+        Input::new(embeddings.token_type.weight.val()),
+        Input::new(gamma),
+        Input::new(beta),
+    ];
+    let (output, saved) = look_up(&inputs, batch, pass, hidden);
+    let shape = [batch.tokens(), hidden];
+    let [word, position, token_type, gamma, beta] = inputs;
+    let nodes = [word.node, position.node, token_type.node, gamma.node, beta.node];
+    let output = tensor(output, shape);
+    let [Some(a), Some(b), Some(c), Some(d), Some(e)] = nodes else { return Tensor::from_primitive::<Flex>(output) };
+    let state = State {
+        rows: [word.primitive, position.primitive, token_type.primitive].map(|table| table.layout().shape()[0]),
+        hidden,
+        gamma: gamma.primitive,
+        ids: batch.ids.clone(),
+        saved,
+        pass: pass.clone(),
+    };
+    let prepared = EmbeddingBackward.prepare::<NoCheckpointing>([a, b, c, d, e]).compute_bound().stateful();
+    let output = match prepared {
+        OpsKind::Tracked(prepared) => prepared.finish(state, output),
+        OpsKind::UnTracked(prepared) => prepared.finish(output),
+    };
+    Tensor::from_primitive::<Autodiff<Flex>>(output)
+}
+
+fn look_up(inputs: &[Input; 5], batch: &Batch, pass: &Pass, hidden: usize) -> (Vec<f32>, Normalised) {
+    let [word, position, token_type, gamma, beta] = inputs.each_ref().map(|input| values(&input.primitive));
+    let mut sums = Vec::with_capacity(batch.tokens() * hidden);
+    for pair in batch.offsets.windows(2) {
+        for (place, &id) in batch.ids[pair[0]..pair[1]].iter().enumerate() {
+            let word = &word[id as usize * hidden..][..hidden];
+            let position = &position[place * hidden..][..hidden];
+            let token_type = &token_type[..hidden];
+            sums.extend(word.iter().zip(position).zip(token_type).map(|((word, position), kind)| word + position + kind));
+        }
+    }
+    let (mut output, saved) = kernels::add_and_norm(sums, None, None, None, (gamma, beta, pass.epsilon));
+    kernels::drop_out(&mut output, pass.hidden_mask(SITE));
+    (output, saved)
+}
+
+#[derive(Debug)]
+struct EmbeddingBackward;
+
+#[derive(Debug, Clone)]
+struct State {
+    /// Of the word, position and type tables.
+    rows: [usize; 3],
+    hidden: usize,
+    gamma: FlexTensor,
+    ids: Vec<i32>,
+    saved: Normalised,
+    pass: Pass,
+}
+
+impl Backward<Flex, 5> for EmbeddingBackward {
+    type State = State;
+
+    fn backward(self, ops: Ops<State, 5>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
+        let State { rows, hidden, gamma, ids, saved, pass } = ops.state;
+        let mut gradient = super::unwrap(grads.consume::<Flex>(&ops.node));
+        kernels::drop_out(&mut gradient, pass.hidden_mask(SITE));
+        let (by_sum, by_gamma, by_beta) = kernels::norm_backward(&gradient, &saved, values(&gamma));
+        let [word, position, token_type, gamma_node, beta_node] = ops.parents;
+        let by_sum_rows = || by_sum.chunks_exact(hidden);
+        if let Some(node) = word {
+            let mut table = vec![0.0; rows[0] * hidden];
+            for (&id, row) in ids.iter().zip(by_sum_rows()) {
+                kernels::add_scaled(&mut table[id as usize * hidden..][..hidden], 1.0, row);
+            }
+            grads.register::<Flex>(node.id, tensor(table, [rows[0], hidden]));
+        }
+        if let Some(node) = position {
+            let mut table = vec![0.0; rows[1] * hidden];
+            let places = pass.offsets.windows(2).flat_map(|pair| 0..pair[1] - pair[0]);
+            for (place, row) in places.zip(by_sum_rows()) {
+                kernels::add_scaled(&mut table[place * hidden..][..hidden], 1.0, row);
+            }
+            grads.register::<Flex>(node.id, tensor(table, [rows[1], hidden]));
+        }
+        if let Some(node) = token_type {
+            let mut table = kernels::column_sums(&by_sum, hidden);
+            table.resize(rows[2] * hidden, 0.0);
+            grads.register::<Flex>(node.id, tensor(table, [rows[2], hidden]));
+        }
+        if let Some(node) = gamma_node {
+            grads.register::<Flex>(node.id, tensor(by_gamma, [hidden]));
+        }
+        if let Some(node) = beta_node {
+            grads.register::<Flex>(node.id, tensor(by_beta, [hidden]));
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! One encoder layer as one operation: attention, add and norm, feed-forward, add and norm.
+
+use burn::backend::Flex;
+use burn::nn::Linear;
+use burn::tensor::Tensor;
+use burn_autodiff::Autodiff;
+use burn_autodiff::checkpoint::base::Checkpointer;
+use burn_autodiff::checkpoint::strategy::NoCheckpointing;
+use burn_autodiff::grads::Gradients;
+use burn_autodiff::ops::{Backward, Ops, OpsKind};
+use burn_flex::FlexTensor;
+
+use super::kernels::{self, Heads, Normalised};
+use super::{Input, Pass, product, product_transposed, tensor, transposed_product, unwrap, values};
+use crate::classifier::Layer;
+use crate::config::{Activation, BertConfig};
+
+/// The hidden states and the layer's sixteen parameters.
+const INPUTS: usize = 17;
+
+/// Places of the parameters among the inputs.
+const QUERY: usize = 1;
+const KEY: usize = 3;
+const VALUE: usize = 5;
+const ATTENTION_OUTPUT: usize = 7;
+const ATTENTION_NORM: usize = 9;
+const INTERMEDIATE: usize = 11;
+const OUTPUT: usize = 13;
+const OUTPUT_NORM: usize = 15;
+
+/// Hidden states `[tokens, hidden]` of the next layer.
+pub(super) fn forward(layer: &Layer, index: usize, hidden: Tensor<2>, config: &BertConfig, pass: &Pass) -> Tensor<2> {
+    let linear = |linear: &Linear| {
+        let weight = linear.weight.val();
+        let bias = linear.bias.as_ref().map_or_else(|| Tensor::zeros([weight.dims()[1]], &weight.device()), |bias| bias.val());
+        [Input::new(weight), Input::new(bias)]
+    };
+    let norm = |norm: &burn::nn::LayerNorm| {
+        let gamma = norm.gamma.val();
+        let beta = norm.beta.as_ref().map_or_else(|| gamma.zeros_like(), |beta| beta.val());
+        [Input::new(gamma), Input::new(beta)]
+    };
+    let mut inputs = vec![Input::new(hidden)];
+    inputs.extend(linear(&layer.query));
+    inputs.extend(linear(&layer.key));
+    inputs.extend(linear(&layer.value));
+    inputs.extend(linear(&layer.attention_output));
+    inputs.extend(norm(&layer.attention_norm));
+    inputs.extend(linear(&layer.intermediate));
+    inputs.extend(linear(&layer.output));
+    inputs.extend(norm(&layer.output_norm));
+
+    let (primitives, nodes): (Vec<_>, Vec<_>) = inputs.into_iter().map(|input| (input.primitive, input.node)).unzip();
+    let setting = Setting {
+        heads: config.num_attention_heads,
+        head_size: config.head_size(),
+        activation: config.hidden_act,
+        // Three dropouts a layer, after the one of the embeddings.
+        site: 1 + 3 * index as u32,
+        pass: pass.clone(),
+    };
+    let (output, saved) = run(&primitives, &setting);
+    let nodes: Option<Vec<_>> = nodes.into_iter().collect();
+    let Some(Ok(nodes)) = nodes.map(<[_; INPUTS]>::try_from) else { return Tensor::from_primitive::<Flex>(output) };
+    let output = match LayerBackward.prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
+        OpsKind::Tracked(prepared) => prepared.finish(State { inputs: primitives, setting, saved }, output),
+        OpsKind::UnTracked(prepared) => prepared.finish(output),
+    };
+    Tensor::from_primitive::<Autodiff<Flex>>(output)
+}
+
+#[derive(Debug, Clone)]
+struct Setting {
+    heads: usize,
+    head_size: usize,
+    activation: Activation,
+    site: u32,
+    pass: Pass,
+}
+
+impl Setting {
+    fn heads(&self) -> Heads<'_> {
+        Heads {
+            offsets: &self.pass.offsets,
+            count: self.heads,
+            size: self.head_size,
+            mask: self.pass.attention_mask(self.site),
+        }
+    }
+
+    fn attention_mask(&self) -> Option<kernels::Mask> {
+        self.pass.hidden_mask(self.site + 1)
+    }
+
+    fn output_mask(&self) -> Option<kernels::Mask> {
+        self.pass.hidden_mask(self.site + 2)
+    }
+}
+
+/// Activations of the forward pass that the backward pass reads.
+#[derive(Debug, Clone)]
+struct Saved {
+    query: FlexTensor,
+    key: FlexTensor,
+    value: FlexTensor,
+    weights: Vec<f32>,
+    context: FlexTensor,
+    attention_norm: Normalised,
+    middle: FlexTensor,
+    /// Before the activation.
+    before: Vec<f32>,
+    /// After the activation.
+    inner: FlexTensor,
+    output_norm: Normalised,
+}
+
+fn run(inputs: &[FlexTensor], setting: &Setting) -> (FlexTensor, Saved) {
+    let hidden = &inputs[0];
+    let tokens = hidden.layout().shape()[0];
+    let width = setting.heads * setting.head_size;
+    let epsilon = setting.pass.epsilon;
+    let dense = |input: &FlexTensor, place: usize| {
+        let mut output = unwrap(product(input, &inputs[place]));
+        kernels::add_bias(&mut output, values(&inputs[place + 1]));
+        output
+    };
+    let [query, key, value] = [QUERY, KEY, VALUE].map(|place| dense(hidden, place));
+    let (context, weights) = kernels::attend(&query, &key, &value, setting.heads());
+    let context = tensor(context, [tokens, width]);
+
+    let norm = |place: usize| (values(&inputs[place]), values(&inputs[place + 1]), epsilon);
+    let (middle, attention_norm) = kernels::add_and_norm(
+        unwrap(product(&context, &inputs[ATTENTION_OUTPUT])),
+        Some(values(&inputs[ATTENTION_OUTPUT + 1])),
+        setting.attention_mask(),
+        Some(values(hidden)),
+        norm(ATTENTION_NORM),
+    );
+    let middle = tensor(middle, [tokens, width]);
+
+    let before = dense(&middle, INTERMEDIATE);
+    let mut inner = vec![0.0; before.len()];
+    kernels::activate(setting.activation, &before, &mut inner);
+    let inner_width = inner.len() / tokens;
+    let inner = tensor(inner, [tokens, inner_width]);
+    let (output, output_norm) = kernels::add_and_norm(
+        unwrap(product(&inner, &inputs[OUTPUT])),
+        Some(values(&inputs[OUTPUT + 1])),
+        setting.output_mask(),
+        Some(values(&middle)),
+        norm(OUTPUT_NORM),
+    );
+    let [query, key, value] = [query, key, value].map(|values| tensor(values, [tokens, width]));
+    let saved = Saved { query, key, value, weights, context, attention_norm, middle, before, inner, output_norm };
+    (tensor(output, [tokens, width]), saved)
+}
+
+#[derive(Debug)]
+struct LayerBackward;
+
+#[derive(Debug, Clone)]
+struct State {
+    inputs: Vec<FlexTensor>,
+    setting: Setting,
+    saved: Saved,
+}
+
+impl Backward<Flex, INPUTS> for LayerBackward {
+    type State = State;
+
+    fn backward(self, ops: Ops<State, INPUTS>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
+        let State { inputs, setting, saved } = ops.state;
+        let gradient = unwrap(super::contiguous(grads.consume::<Flex>(&ops.node)));
+        let parents = ops.parents.map(|parent| parent.map(|node| node.id));
+        let wanted = |place: usize| parents[place].is_some();
+        let mut set = |place: usize, gradient: FlexTensor| {
+            if let Some(id) = parents[place] {
+                grads.register::<Flex>(id, gradient);
+            }
+        };
+        let vector = |values: Vec<f32>| {
+            let length = values.len();
+            tensor(values, [length])
+        };
+        let (tokens, width) = (saved.middle.layout().shape()[0], saved.middle.layout().shape()[1]);
+        let inner_width = saved.before.len() / tokens;
+
+        // Feed-forward, from the end.
+        let (by_sum, by_gamma, by_beta) =
+            kernels::norm_backward(&gradient, &saved.output_norm, values(&inputs[OUTPUT_NORM]));
+        set(OUTPUT_NORM, vector(by_gamma));
+        set(OUTPUT_NORM + 1, vector(by_beta));
+        let mut by_output = by_sum.clone();
+        kernels::drop_out(&mut by_output, setting.output_mask());
+        if wanted(OUTPUT + 1) {
+            // The forward pass adds the bias before the mask, so its gradient is the masked one.
+            set(OUTPUT + 1, vector(kernels::column_sums(&by_output, width)));
+        }
+        let by_output = tensor(by_output, [tokens, width]);
+        if wanted(OUTPUT) {
+            set(OUTPUT, transposed_product(&saved.inner, &by_output));
+        }
+        let mut by_before = unwrap(product_transposed(&by_output, &inputs[OUTPUT]));
+        kernels::activate_backward(setting.activation, &saved.before, &mut by_before);
+        if wanted(INTERMEDIATE + 1) {
+            set(INTERMEDIATE + 1, vector(kernels::column_sums(&by_before, inner_width)));
+        }
+        let by_before = tensor(by_before, [tokens, inner_width]);
+        if wanted(INTERMEDIATE) {
+            set(INTERMEDIATE, transposed_product(&saved.middle, &by_before));
+        }
+        let mut by_middle = unwrap(product_transposed(&by_before, &inputs[INTERMEDIATE]));
+        kernels::add(&mut by_middle, &by_sum);
+
+        // Attention.
+        let (mut by_hidden, by_gamma, by_beta) =
+            kernels::norm_backward(&by_middle, &saved.attention_norm, values(&inputs[ATTENTION_NORM]));
+        set(ATTENTION_NORM, vector(by_gamma));
+        set(ATTENTION_NORM + 1, vector(by_beta));
+        let mut by_attended = by_hidden.clone();
+        kernels::drop_out(&mut by_attended, setting.attention_mask());
+        if wanted(ATTENTION_OUTPUT + 1) {
+            set(ATTENTION_OUTPUT + 1, vector(kernels::column_sums(&by_attended, width)));
+        }
+        let by_attended = tensor(by_attended, [tokens, width]);
+        if wanted(ATTENTION_OUTPUT) {
+            set(ATTENTION_OUTPUT, transposed_product(&saved.context, &by_attended));
+        }
+        let by_context = unwrap(product_transposed(&by_attended, &inputs[ATTENTION_OUTPUT]));
+        let (by_query, by_key, by_value) = kernels::attend_backward(
+            &by_context,
+            (values(&saved.query), values(&saved.key), values(&saved.value)),
+            &saved.weights,
+            setting.heads(),
+        );
+        for (place, gradient) in [(QUERY, by_query), (KEY, by_key), (VALUE, by_value)] {
+            if wanted(place + 1) {
+                set(place + 1, vector(kernels::column_sums(&gradient, width)));
+            }
+            let gradient = tensor(gradient, [tokens, width]);
+            if wanted(place) {
+                set(place, transposed_product(&inputs[0], &gradient));
+            }
+            if wanted(0) {
+                kernels::add(&mut by_hidden, values(&product_transposed(&gradient, &inputs[place])));
+            }
+        }
+        set(0, tensor(by_hidden, [tokens, width]));
+    }
+}

@@ -1,0 +1,144 @@
+//! The encoder on Burn's `flex` device, fused.
+//!
+//! In plain Burn operations an encoder layer is some forty autodiff nodes, each with a freshly allocated tensor, and
+//! batches are padded. Here a layer is *one* node with a hand-written backward pass, sentences are packed without
+//! padding, activations are made in the buffer that the matrix product before them returned, and dropout masks are
+//! computed rather than stored. Matrix products are Burn's own (`Flex::float_matmul`); parameters, autodiff graph and
+//! optimiser stay Burn's.
+//!
+//! `tests/fused.rs` holds the outputs and every gradient against the plain operations in [`crate::classifier`].
+
+mod embedding;
+mod kernels;
+mod layer;
+
+use std::sync::Arc;
+
+use burn::backend::Flex;
+use burn::tensor::{Tensor, TensorData};
+use burn_autodiff::Autodiff;
+use burn_autodiff::ops::NodeGuard;
+use burn_backend::ops::FloatTensorOps;
+use burn_flex::FlexTensor;
+use wellformed_core::params::Pooling;
+
+use crate::batch::Batch;
+use crate::classifier::{Classifier, Mode};
+
+/// What is the same for every layer of one forward pass.
+#[derive(Debug, Clone)]
+pub(super) struct Pass {
+    offsets: Arc<Vec<usize>>,
+    /// `None` at inference.
+    seed: Option<u64>,
+    hidden_dropout: f64,
+    attention_dropout: f64,
+    epsilon: f32,
+}
+
+impl Pass {
+    fn hidden_mask(&self, site: u32) -> Option<kernels::Mask> {
+        kernels::Mask::new(self.seed?, site, self.hidden_dropout)
+    }
+
+    fn attention_mask(&self, site: u32) -> Option<kernels::Mask> {
+        kernels::Mask::new(self.seed?, site, self.attention_dropout)
+    }
+}
+
+/// The pooled vectors `[sentences, hidden]`.
+pub(crate) fn pooled(classifier: &Classifier, batch: &Batch, mode: Mode) -> Tensor<2> {
+    let architecture = &classifier.architecture;
+    let pass = Pass {
+        offsets: Arc::new(batch.offsets.clone()),
+        seed: match mode {
+            Mode::Inference => None,
+            Mode::Training { seed } => Some(seed),
+        },
+        hidden_dropout: architecture.hidden_dropout,
+        attention_dropout: architecture.attention_dropout,
+        epsilon: architecture.encoder.layer_norm_eps as f32,
+    };
+    let mut hidden = embedding::forward(&classifier.weights.embeddings, batch, &pass);
+    for (index, layer) in classifier.weights.layers.iter().enumerate() {
+        hidden = layer::forward(layer, index, hidden, &architecture.encoder, &pass);
+    }
+    pool(hidden, batch, architecture.pooling)
+}
+
+/// Pooling is a product with a matrix `[sentences, tokens]`: rows of 1/length, or a single 1 at `[CLS]`.
+fn pool(hidden: Tensor<2>, batch: &Batch, pooling: Pooling) -> Tensor<2> {
+    let tokens = batch.tokens();
+    let mut weights = vec![0.0_f32; batch.len() * tokens];
+    for (sentence, pair) in batch.offsets.windows(2).enumerate() {
+        let row = &mut weights[sentence * tokens..][..tokens];
+        match pooling {
+            Pooling::Cls => row[pair[0]] = 1.0,
+            Pooling::Mean => row[pair[0]..pair[1]].fill(1.0 / (pair[1] - pair[0]) as f32),
+        }
+    }
+    let weights = TensorData::new(weights, [batch.len(), tokens]);
+    Tensor::<2>::from_data(weights, &hidden.device()).matmul(hidden)
+}
+
+/// A tensor of this device, with its autodiff node when it has one.
+struct Input {
+    primitive: FlexTensor,
+    node: Option<NodeGuard>,
+}
+
+impl Input {
+    /// # Panics
+    ///
+    /// When the tensor is not on the `flex` device; [`Classifier::fused`] is set on no other.
+    #[expect(clippy::expect_used, reason = "the caller has chosen this path because the device is flex")]
+    fn new<const D: usize>(tensor: Tensor<D>) -> Self {
+        if tensor.is_autodiff() {
+            let tensor = tensor.try_into_primitive::<Autodiff<Flex>>().expect("a tensor on the flex device");
+            let (primitive, node) = tensor.into_parts();
+            return Self { primitive: contiguous(primitive), node: Some(node) };
+        }
+        let primitive = tensor.try_into_primitive::<Flex>().expect("a tensor on the flex device");
+        Self { primitive: contiguous(primitive), node: None }
+    }
+}
+
+fn contiguous(tensor: FlexTensor) -> FlexTensor {
+    if tensor.is_contiguous() && tensor.layout().start_offset() == 0 { tensor } else { tensor.to_contiguous() }
+}
+
+/// The values of a contiguous tensor.
+///
+/// # Panics
+///
+/// When the tensor is not contiguous or not of 32-bit floats; [`Input`] and this module's own tensors are.
+#[expect(clippy::expect_used, reason = "an invariant of this module, not of the user's input")]
+fn values(tensor: &FlexTensor) -> &[f32] {
+    tensor.as_slice::<f32>().expect("a contiguous tensor of f32")
+}
+
+/// Wraps values without copying.
+fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> FlexTensor {
+    FlexTensor::from_data(TensorData::new(values, shape))
+}
+
+/// Unwraps the values of a fresh matrix product without copying.
+#[expect(clippy::expect_used, reason = "an invariant of this module, not of the user's input")]
+fn unwrap(tensor: FlexTensor) -> Vec<f32> {
+    tensor.into_data().into_vec::<f32>().expect("a tensor of f32")
+}
+
+/// `left · right`
+fn product(left: &FlexTensor, right: &FlexTensor) -> FlexTensor {
+    Flex::float_matmul(left.clone(), right.clone())
+}
+
+/// `left · rightᵀ`, without a copy.
+fn product_transposed(left: &FlexTensor, right: &FlexTensor) -> FlexTensor {
+    Flex::float_matmul(left.clone(), right.transpose(0, 1))
+}
+
+/// `leftᵀ · right`, without a copy.
+fn transposed_product(left: &FlexTensor, right: &FlexTensor) -> FlexTensor {
+    Flex::float_matmul(left.transpose(0, 1), right.clone())
+}

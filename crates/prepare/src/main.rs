@@ -1,0 +1,3 @@
+//! The binary of the stage `prepare`.
+
+fn main() {}
