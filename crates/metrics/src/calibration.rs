@@ -1,0 +1,165 @@
+//! Probabilities: how good they are, and how to make them better by one number, the temperature.
+
+use serde::Serialize;
+
+use crate::{MetricError, check_lengths, check_values};
+
+/// Both classes' probabilities, (unacceptable, acceptable), from both logits.
+pub fn softmax2(logits: [f32; 2]) -> [f64; 2] {
+    let margin = margin(logits);
+    [sigmoid(-margin), sigmoid(margin)]
+}
+
+/// The probability of *acceptable* from both logits, divided by a temperature: the second of
+/// softmax(logits / temperature).
+pub fn probability(logits: [f32; 2], temperature: f64) -> f64 {
+    sigmoid(margin(logits) / temperature)
+}
+
+fn margin([negative, positive]: [f32; 2]) -> f64 {
+    f64::from(positive) - f64::from(negative)
+}
+
+fn sigmoid(x: f64) -> f64 {
+    // The exponential of a negative number only, which cannot overflow.
+    if x >= 0.0 {
+        1.0 / (1.0 + (-x).exp())
+    } else {
+        let e = x.exp();
+        e / (1.0 + e)
+    }
+}
+
+fn check(labels: &[bool], probabilities: &[f64]) -> Result<(), MetricError> {
+    check_lengths(labels, probabilities.len())?;
+    check_values(probabilities, "a probability from 0 to 1", |p| (0.0..=1.0).contains(&p))
+}
+
+/// Mean negative natural logarithm of the true class's probability, which is clipped to [ε, 1 − ε] with the machine
+/// epsilon of `f64` (`sklearn.metrics.log_loss`). `probabilities` are of *acceptable*.
+///
+/// # Errors
+///
+/// When there are no examples, lengths differ, or a value is no probability.
+pub fn log_loss(labels: &[bool], probabilities: &[f64]) -> Result<f64, MetricError> {
+    check(labels, probabilities)?;
+    let loss = |(&label, &p): (&bool, &f64)| {
+        let of_truth = if label { p } else { 1.0 - p };
+        -of_truth.clamp(f64::EPSILON, 1.0 - f64::EPSILON).ln()
+    };
+    Ok(labels.iter().zip(probabilities).map(loss).sum::<f64>() / labels.len() as f64)
+}
+
+/// Mean squared difference between the probability of *acceptable* and the label (1 or 0) (Brier 1950, Monthly Weather
+/// Review 78; `sklearn.metrics.brier_score_loss`).
+///
+/// # Errors
+///
+/// As [`log_loss`].
+pub fn brier_score(labels: &[bool], probabilities: &[f64]) -> Result<f64, MetricError> {
+    check(labels, probabilities)?;
+    let square = |(&label, &p): (&bool, &f64)| (p - f64::from(u8::from(label))).powi(2);
+    Ok(labels.iter().zip(probabilities).map(square).sum::<f64>() / labels.len() as f64)
+}
+
+/// Predictions of like confidence.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Bin {
+    /// Confidences above this (the first bin: from this).
+    pub lower: f64,
+    /// Confidences up to this.
+    pub upper: f64,
+    /// How many predictions there are.
+    pub count: usize,
+    /// Their mean confidence; `None` without any.
+    pub confidence: Option<f64>,
+    /// The share of them that is right; `None` without any.
+    pub accuracy: Option<f64>,
+}
+
+/// Predictions by confidence. The confidence is the predicted class's probability, max(p, 1 − p), the predicted class is
+/// *acceptable* where p > ½. The bins have equal widths between ½ and 1, the least and the most that a confidence among
+/// two classes can be; each includes its upper end.
+///
+/// # Errors
+///
+/// As [`log_loss`], and when `bins` is 0.
+pub fn reliability(labels: &[bool], probabilities: &[f64], bins: usize) -> Result<Vec<Bin>, MetricError> {
+    check(labels, probabilities)?;
+    if bins == 0 {
+        return Err(MetricError::Argument { name: "bins", value: 0.0, allowed: "at least 1" });
+    }
+    let edge = |index: usize| 0.5 + 0.5 * index as f64 / bins as f64;
+    let uppers: Vec<f64> = (1..=bins).map(edge).collect();
+    let mut sums = vec![(0_usize, 0.0_f64, 0_usize); bins];
+    for (&label, &p) in labels.iter().zip(probabilities) {
+        let confidence = p.max(1.0 - p);
+        let bin = uppers.partition_point(|&upper| upper < confidence).min(bins - 1);
+        let (count, total, right) = &mut sums[bin];
+        *count += 1;
+        *total += confidence;
+        *right += usize::from((p > 0.5) == label);
+    }
+    let bin = |(index, (count, total, right)): (usize, (usize, f64, usize))| Bin {
+        lower: edge(index),
+        upper: edge(index + 1),
+        count,
+        confidence: (count > 0).then(|| total / count as f64),
+        accuracy: (count > 0).then(|| right as f64 / count as f64),
+    };
+    Ok(sums.into_iter().enumerate().map(bin).collect())
+}
+
+/// Expected calibration error: the bins' gaps between accuracy and mean confidence, weighed by their counts
+/// (Guo et al. 2017, On Calibration of Modern Neural Networks, equation 5). The bins are those of [`reliability`]; as
+/// no confidence lies below ½, it equals Guo's figure with twice as many bins from 0 to 1.
+///
+/// # Errors
+///
+/// As [`reliability`].
+pub fn expected_calibration_error(labels: &[bool], probabilities: &[f64], bins: usize) -> Result<f64, MetricError> {
+    let gap = |bin: Bin| {
+        let gap = bin.accuracy.zip(bin.confidence).map_or(0.0, |(accuracy, confidence)| (accuracy - confidence).abs());
+        gap * bin.count as f64
+    };
+    let gaps: f64 = reliability(labels, probabilities, bins)?.into_iter().map(gap).sum();
+    Ok(gaps / labels.len() as f64)
+}
+
+/// Temperatures are sought between this and its inverse.
+const HIGHEST_TEMPERATURE: f64 = 20.0;
+
+/// The temperature T that minimises the log loss of softmax(logits / T) (Guo et al. 2017, section 4.2). It rescales
+/// confidences and changes no decision.
+///
+/// The mean loss is convex in 1/T, so its derivative, which rises, is bisected. `None` when it has no zero between
+/// 1/20 and 20: when every prediction is right, so that any sharpening helps, or when the logits tell nothing. There is
+/// nothing to calibrate by then, and 1 leaves the probabilities as they are.
+///
+/// # Errors
+///
+/// When there are no examples, lengths differ, or a logit is not finite.
+pub fn fit_temperature(labels: &[bool], logits: &[[f32; 2]]) -> Result<Option<f64>, MetricError> {
+    check_lengths(labels, logits.len())?;
+    // How far the true class is ahead.
+    let towards = |(&label, &pair): (&bool, &[f32; 2])| if label { margin(pair) } else { -margin(pair) };
+    let margins: Vec<f64> = labels.iter().zip(logits).map(towards).collect();
+    check_values(&margins, "a finite difference of logits", f64::is_finite)?;
+    // The loss is the sum of ln(1 + e^(−m·b)), where b = 1/T.
+    let slope = |b: f64| -> f64 { margins.iter().map(|&m| -m * sigmoid(-m * b)).sum() };
+    let (mut low, mut high) = (1.0 / HIGHEST_TEMPERATURE, HIGHEST_TEMPERATURE);
+    if slope(low) >= 0.0 || slope(high) <= 0.0 {
+        return Ok(None);
+    }
+    loop {
+        let middle = f64::midpoint(low, high);
+        if middle <= low || middle >= high {
+            return Ok(Some(1.0 / middle));
+        }
+        if slope(middle) < 0.0 {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+}
