@@ -17,6 +17,7 @@ use crate::batch::Batch;
 use crate::config::{Activation, BertConfig};
 use crate::device::Chosen;
 use crate::fused;
+use crate::names::{ParameterPath, stable_hash};
 use crate::weights::{self, Named, Tensors, WeightsError};
 
 /// What a classifier is made of; kept beside its weights.
@@ -201,7 +202,7 @@ impl Classifier {
             dense: linear(hidden, hidden),
             classifier: linear(hidden, 2),
         };
-        let mut draw = Draw { path: Path_::default(), seed, range: encoder.initializer_range };
+        let mut draw = Draw { path: ParameterPath::default(), seed, range: encoder.initializer_range };
         let weights = weights.map(&mut draw);
         Self { weights, architecture, fused: chosen.kind == DeviceKind::Flex }
     }
@@ -222,7 +223,7 @@ impl Classifier {
             return Err(WeightsError::Names { path: file.to_owned(), missing, surplus }.into());
         }
         let Self { weights, architecture, fused } = self;
-        let mut fill = Fill { path: Path_::default(), pooling: architecture.pooling, tensors, file, error: None };
+        let mut fill = Fill { path: ParameterPath::default(), pooling: architecture.pooling, tensors, file, error: None };
         let weights = weights.map(&mut fill);
         match fill.error {
             Some(error) => Err(error.into()),
@@ -238,7 +239,7 @@ impl Classifier {
     /// When a tensor cannot be read from its device.
     pub fn tensors(&self) -> Result<Tensors> {
         let mut gather =
-            Gather { path: Path_::default(), pooling: self.architecture.pooling, tensors: Tensors::new(), error: None };
+            Gather { path: ParameterPath::default(), pooling: self.architecture.pooling, tensors: Tensors::new(), error: None };
         self.weights.visit(&mut gather);
         gather.error.map_or(Ok(gather.tensors), Err)
     }
@@ -251,8 +252,7 @@ impl Classifier {
     /// The classifier on its device with autodiff, its frozen parameters without gradients.
     #[must_use]
     pub fn train(self, params: &ModelParams) -> Self {
-        let device = self.device().autodiff();
-        let mut weights = self.weights.to_device(&device);
+        let mut weights = self.weights.train();
         if params.freeze_embeddings {
             weights.embeddings = weights.embeddings.no_grad();
         }
@@ -262,18 +262,20 @@ impl Classifier {
             .enumerate()
             .map(|(index, layer)| if index < params.freeze_layers { layer.no_grad() } else { layer })
             .collect();
-        if weights.embeddings.token_type.weight.val().dims()[0] == 0 {
-            weights.embeddings.token_type = weights.embeddings.token_type.no_grad();
-        }
         Self { weights, ..self }
+    }
+
+    /// How many parameters have gradients, and how many there are.
+    pub fn parameter_counts(&self) -> (usize, usize) {
+        let mut counts = Counts::default();
+        self.weights.visit(&mut counts);
+        (counts.trained, counts.all)
     }
 
     /// The classifier on its device without autodiff.
     #[must_use]
     pub fn valid(&self) -> Self {
-        let device = self.device().inner();
-        let weights = self.weights.clone().to_device(&device);
-        Self { weights, architecture: self.architecture.clone(), fused: self.fused }
+        Self { weights: self.weights.valid(), architecture: self.architecture.clone(), fused: self.fused }
     }
 
     /// Logits of shape `[sentences, 2]`: unacceptable, acceptable.
@@ -402,65 +404,6 @@ fn activate(tensor: Tensor<3>, kind: Activation) -> Tensor<3> {
     }
 }
 
-/// Where a mapper stands in the module tree.
-#[derive(Debug, Default, Clone)]
-pub struct Path_(Vec<String>);
-
-impl Path_ {
-    /// Goes down into a field.
-    pub fn enter(&mut self, name: &str) {
-        self.0.push(name.to_owned());
-    }
-
-    /// Comes back up.
-    pub fn exit(&mut self) {
-        self.0.pop();
-    }
-
-    /// The Hugging Face name of the parameter here, and whether PyTorch stores it transposed.
-    pub fn name(&self, pooling: Pooling) -> (String, bool) {
-        let parts: Vec<&str> = self.0.iter().map(String::as_str).collect();
-        let (place, rest): (String, &[&str]) = match parts[..] {
-            ["embeddings", table, ref rest @ ..] => {
-                let table = match table {
-                    "word" => "word_embeddings",
-                    "position" => "position_embeddings",
-                    "token_type" => "token_type_embeddings",
-                    _ => "LayerNorm",
-                };
-                (format!("embeddings.{table}"), rest)
-            }
-            ["layers", index, part, ref rest @ ..] => {
-                let part = match part {
-                    "query" => "attention.self.query",
-                    "key" => "attention.self.key",
-                    "value" => "attention.self.value",
-                    "attention_output" => "attention.output.dense",
-                    "attention_norm" => "attention.output.LayerNorm",
-                    "intermediate" => "intermediate.dense",
-                    "output" => "output.dense",
-                    _ => "output.LayerNorm",
-                };
-                (format!("encoder.layer.{index}.{part}"), rest)
-            }
-            ["dense", ref rest @ ..] => {
-                let place = if pooling == Pooling::Cls { "pooler.dense" } else { "head.dense" };
-                (place.to_owned(), rest)
-            }
-            [other, ref rest @ ..] => (other.to_owned(), rest),
-            [] => (String::new(), &[]),
-        };
-        let leaf = match rest {
-            ["gamma"] => "weight",
-            ["beta"] => "bias",
-            [leaf] => leaf,
-            _ => "",
-        };
-        let transposed = leaf == "weight" && !place.starts_with("embeddings.") && !place.ends_with("LayerNorm");
-        (format!("{place}.{leaf}"), transposed)
-    }
-}
-
 macro_rules! walk {
     () => {
         fn enter_module(&mut self, name: &str, _container: &str) {
@@ -474,7 +417,7 @@ macro_rules! walk {
 }
 
 struct Names {
-    path: Path_,
+    path: ParameterPath,
     pooling: Pooling,
     expected: BTreeSet<String>,
 }
@@ -482,7 +425,7 @@ struct Names {
 impl Names {
     fn of(classifier: &Classifier) -> Self {
         let pooling = classifier.architecture.pooling;
-        let mut names = Self { path: Path_::default(), pooling, expected: BTreeSet::new() };
+        let mut names = Self { path: ParameterPath::default(), pooling, expected: BTreeSet::new() };
         classifier.weights.visit(&mut names);
         names
     }
@@ -496,8 +439,25 @@ impl ModuleVisitor for Names {
     }
 }
 
+#[derive(Default)]
+struct Counts {
+    trained: usize,
+    all: usize,
+}
+
+impl ModuleVisitor for Counts {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let tensor = param.val();
+        let count = tensor.shape().num_elements();
+        self.all += count;
+        if tensor.is_require_grad() {
+            self.trained += count;
+        }
+    }
+}
+
 struct Gather {
-    path: Path_,
+    path: ParameterPath,
     pooling: Pooling,
     tensors: Tensors,
     error: Option<anyhow::Error>,
@@ -518,7 +478,7 @@ impl ModuleVisitor for Gather {
 }
 
 struct Fill<'a> {
-    path: Path_,
+    path: ParameterPath,
     pooling: Pooling,
     tensors: Tensors,
     file: &'a Path,
@@ -545,7 +505,7 @@ impl ModuleMapper for Fill<'_> {
 }
 
 struct Draw {
-    path: Path_,
+    path: ParameterPath,
     seed: u64,
     range: f64,
 }
@@ -572,9 +532,4 @@ impl ModuleMapper for Draw {
         let _ = transposed;
         param.map(|_| Tensor::from_data(drawn.into_data(), &device))
     }
-}
-
-/// FNV-1a: a hash that is the same on every machine and in every version of Rust.
-pub fn stable_hash(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }

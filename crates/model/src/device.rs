@@ -94,6 +94,7 @@ pub fn open(kind: DeviceKind) -> Result<Chosen, DeviceError> {
         }
         DeviceKind::Flex => Device::flex(),
         #[cfg(feature = "ndarray")]
+        #[expect(deprecated, reason = "deprecated upstream; kept selectable and tested until it is gone")]
         DeviceKind::Ndarray => Device::new(burn_ndarray::NdArrayDevice::Cpu),
         #[cfg(feature = "libtorch")]
         DeviceKind::Libtorch => Device::new(burn_tch::LibTorchDevice::Cpu),
@@ -101,7 +102,7 @@ pub fn open(kind: DeviceKind) -> Result<Chosen, DeviceError> {
         DeviceKind::LibtorchCuda => Device::new(burn_tch::LibTorchDevice::Cuda(0)),
         #[cfg(feature = "cuda")]
         DeviceKind::Cuda => Device::cuda(0),
-        #[allow(unreachable_patterns)]
+        #[allow(unreachable_patterns, reason = "every device may be in the build")]
         _ => return Err(missing()),
     };
     Ok(Chosen { kind, device })

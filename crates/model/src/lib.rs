@@ -15,4 +15,7 @@ pub mod classifier;
 pub mod config;
 pub mod device;
 pub mod fused;
+pub mod names;
 pub mod weights;
+
+pub use names::stable_hash;

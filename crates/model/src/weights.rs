@@ -84,7 +84,7 @@ fn collect<S: ModuleStore>(store: &mut S) -> Result<Tensors> {
     for (name, tensor) in store.get_all_tensors().map_err(|error| anyhow!("{error}"))? {
         let data = bridge::to_data(tensor).map_err(|error| anyhow!("tensor {name}: {error}"))?;
         // position_ids and the like are buffers of integers: not weights.
-        if !matches!(data.dtype, DType::F64 | DType::F32 | DType::F16 | DType::BF16) {
+        if !matches!(data.dtype(), DType::F64 | DType::F32 | DType::F16 | DType::BF16) {
             continue;
         }
         let name = normalised(name);
@@ -112,8 +112,8 @@ fn normalised(name: &str) -> String {
 /// When the data is not of floats.
 pub fn named(data: TensorData) -> Result<Named> {
     let data = data.convert_dtype(DType::F32);
-    let shape: Vec<usize> = data.shape.iter().copied().collect();
-    let values = data.into_vec::<f32>().map_err(|error| anyhow!("not a tensor of floats: {error:?}"))?;
+    let shape: Vec<usize> = data.shape().iter().copied().collect();
+    let values = data.try_into_vec::<f32>().map_err(|error| anyhow!("not a tensor of floats: {error:?}"))?;
     Ok(Named { shape, values })
 }
 

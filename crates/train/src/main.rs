@@ -1,3 +1,58 @@
 //! The binary of the stage `train`.
 
-fn main() {}
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+use mimalloc::MiMalloc;
+use wellformed_core::params::Params;
+use wellformed_train::stage::{self, Places};
+
+/// Tensors are allocated and freed at every step; the system's allocator gives their pages back each time.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+/// Fine-tunes the base model: data/prepared and models/base become models/checkpoint, the best epoch on tune.
+///
+/// Interrupted, it goes on after the last complete epoch when it is run again, with the same result. Everything that
+/// can be chosen is in params.yaml: `seed`, `compute`, `model`, `train`.
+#[derive(Debug, Parser)]
+#[command(name = "train", version)]
+struct Arguments {
+    /// The parameters.
+    #[arg(long, value_name = "FILE", default_value = "params.yaml")]
+    params: PathBuf,
+    /// Another value for a parameter, for trying things by hand (DVC does not know of it): --set train.lr=5e-5
+    #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
+    sets: Vec<String>,
+    /// Also write how fast each epoch was: a JSON object a line
+    #[arg(long, value_name = "FILE")]
+    timings: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(line) => {
+            println!("{line}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<String> {
+    let overrides = Params::environment_overrides();
+    if !overrides.is_empty() {
+        eprintln!("warning: {} overrides params.yaml; DVC does not know of it", overrides.join(", "));
+    }
+    let params = Params::load_stage(&arguments.params, &arguments.sets)?;
+    let (line, timings) = stage::run(&params, &Places::in_project(Path::new("")))?;
+    if let Some(path) = &arguments.timings {
+        stage::write_timings(path, &timings)?;
+    }
+    Ok(line)
+}

@@ -125,7 +125,7 @@ fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> FlexTensor {
 /// Unwraps the values of a fresh matrix product without copying.
 #[expect(clippy::expect_used, reason = "an invariant of this module, not of the user's input")]
 fn unwrap(tensor: FlexTensor) -> Vec<f32> {
-    tensor.into_data().into_vec::<f32>().expect("a tensor of f32")
+    tensor.into_data().try_into_vec::<f32>().expect("a tensor of f32")
 }
 
 /// `left · right`

@@ -1,0 +1,149 @@
+//! Files in, files out.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use wellformed_core::dataset::{Example, read_examples};
+use wellformed_core::files::{sha256_bytes, sha256_file};
+use wellformed_core::params::TrainStage;
+use wellformed_model::classifier::{Architecture, Classifier};
+use wellformed_model::config::BertConfig;
+use wellformed_model::device;
+use wellformed_model::weights;
+
+use crate::history;
+use crate::state::State;
+use crate::training::{Outcome, Run, Timing};
+
+/// Where the stage reads and writes.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// `data/prepared`
+    pub prepared: PathBuf,
+    /// `models/base`
+    pub base: PathBuf,
+    /// `models/checkpoint`
+    pub checkpoint: PathBuf,
+    /// `models/train-state`
+    pub state: PathBuf,
+    /// `reports/train`
+    pub reports: PathBuf,
+}
+
+impl Places {
+    /// The places of dvc.yaml, below the project's root.
+    pub fn in_project(root: &Path) -> Self {
+        Self {
+            prepared: root.join("data/prepared"),
+            base: root.join("models/base"),
+            checkpoint: root.join("models/checkpoint"),
+            state: root.join("models/train-state"),
+            reports: root.join("reports/train"),
+        }
+    }
+}
+
+/// Trains, and writes `models/checkpoint` and `reports/train`; returns the summary line and how fast the epochs were.
+///
+/// # Errors
+///
+/// When an input is missing or does not fit, the device is not to be had, training diverges, or an output cannot be
+/// written. What was complete is kept, and the next run goes on from there.
+pub fn run(stage: &TrainStage, places: &Places) -> Result<(String, Vec<Timing>)> {
+    let chosen = device::choose(&stage.compute)?;
+    let config = BertConfig::load(&places.base.join("config.json"))?;
+    let architecture = Architecture::new(&config, &stage.model)?;
+    let [training, tune] = ["train", "tune"].map(|split| places.prepared.join(format!("{split}.parquet")));
+    let (training_path, tune_path) = (training, tune);
+    let (training, tune) = (read_examples(&training_path)?, read_examples(&tune_path)?);
+    for (path, examples) in [(&training_path, &training), (&tune_path, &tune)] {
+        check(path, examples, &config)?;
+    }
+    let classifier = Classifier::from_base(&places.base, architecture, stage.seed, &chosen)?;
+    let weights_file = weights::find(&places.base);
+    let tokenizer = places.base.join("tokenizer.json");
+    let longest = training.iter().chain(&tune).map(|example| example.input_ids.len()).max().unwrap_or(0);
+
+    let run = Run {
+        seed: stage.seed,
+        train: &stage.train,
+        model: &stage.model,
+        chosen: &chosen,
+        training: &training,
+        tune: &tune,
+        base_sha256: weights_file.as_deref().map(sha256_file).transpose()?,
+        max_length: longest,
+        tokenizer: &tokenizer,
+        fingerprint: fingerprint(stage, chosen.kind.name(), places, &[&training_path, &tune_path])?,
+    };
+    let state = State::new(&places.state);
+    let Outcome { summary, epochs, steps, timings } = run.train(classifier, &state)?;
+    state.publish(&places.checkpoint)?;
+    history::write(&places.reports, &summary, &epochs, &steps)?;
+    state.clear()?;
+    let line = format!(
+        "{}: epoch {} of {}, MCC {:.3} and accuracy {:.3} on tune, trained on {} ({} of {} parameters)",
+        places.checkpoint.display(),
+        summary.best_epoch,
+        summary.epochs,
+        summary.tune_mcc,
+        summary.tune_accuracy,
+        chosen.kind.name(),
+        summary.trained_parameters,
+        summary.parameters,
+    );
+    Ok((line, timings))
+}
+
+/// Prepared data and base model must belong together.
+fn check(path: &Path, examples: &[Example], config: &BertConfig) -> Result<()> {
+    let again = "run the prepare stage again for this base model";
+    for example in examples {
+        let length = example.input_ids.len();
+        ensure!(
+            length <= config.max_position_embeddings,
+            "{}: sentence {} has {length} tokens, but the base model knows {} positions; lower prepare.max_length",
+            path.display(),
+            example.id,
+            config.max_position_embeddings
+        );
+        let known = |&id: &i32| usize::try_from(id).is_ok_and(|id| id < config.vocab_size);
+        if let Some(id) = example.input_ids.iter().find(|id| !known(id)) {
+            anyhow::bail!(
+                "{}: sentence {} has token {id}, but the base model knows {} tokens; {again}",
+                path.display(),
+                example.id,
+                config.vocab_size
+            );
+        }
+    }
+    Ok(())
+}
+
+/// A digest of everything that the result depends on: parameters, device, data, base model, and this program.
+fn fingerprint(stage: &TrainStage, device: &str, places: &Places, data: &[&Path]) -> Result<String> {
+    let mut parts = vec![serde_json::to_string(stage)?, device.to_owned()];
+    let mut files: Vec<PathBuf> = data.iter().map(|path| (*path).to_owned()).collect();
+    files.extend(["config.json", "tokenizer.json"].map(|name| places.base.join(name)));
+    files.extend(weights::find(&places.base));
+    files.push(std::env::current_exe().context("cannot find this program's own file")?);
+    for file in files {
+        parts.push(sha256_file(&file)?);
+    }
+    Ok(sha256_bytes(parts.join("\n").as_bytes()))
+}
+
+/// Writes what `--timings` asks for: an object a line, an epoch each.
+///
+/// # Errors
+///
+/// When the file cannot be written.
+pub fn write_timings(path: &Path, timings: &[Timing]) -> Result<()> {
+    let mut text = String::new();
+    for timing in timings {
+        text.push_str(&serde_json::to_string(timing)?);
+        text.push('\n');
+    }
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
