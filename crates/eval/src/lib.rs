@@ -1,1 +1,46 @@
 //! Stage eval: everything that is said about a checkpoint.
+//!
+//! [`evaluate`] runs the model over *tune*, *validation* and *phenomena*; from its logits on, [`report::Report`] makes
+//! every number and table without a model:
+//!
+//! | module | what comes of it |
+//! |---|---|
+//! | [`predict`] | logits of every sentence |
+//! | [`calibration`] | the temperature, fitted on *tune*: `calibration.json` |
+//! | [`measures`] | `metrics.json` |
+//! | [`tables`] | the CSV files behind the plots, and `wrong.csv` |
+//! | [`places`] | where all that goes |
+//!
+//! Sentences go into `data/eval/wrong.csv` and nowhere else: what lies under `reports/` is committed, or handed on.
+
+pub mod calibration;
+pub mod measures;
+pub mod places;
+pub mod predict;
+pub mod report;
+pub mod tables;
+
+use anyhow::Result;
+use wellformed_core::params::EvalStage;
+
+use crate::places::Places;
+use crate::report::Report;
+
+/// Evaluates the checkpoint and writes all reports; gives the lines that sum them up.
+///
+/// # Errors
+///
+/// When prepared data or checkpoint are missing or do not fit together, when the model's outputs are not finite, or
+/// when a file cannot be written.
+pub fn evaluate(stage: &EvalStage, places: &Places) -> Result<Vec<String>> {
+    let predicted = predict::predict(stage, places)?;
+    let report = Report::new(&predicted, &stage.eval, stage.seed)?;
+    report.write(places)?;
+    Ok(report.summary())
+}
+
+/// Six decimals: more than the figures mean, and few enough that a diff of the reports can be read.
+pub(crate) fn rounded(value: f64) -> f64 {
+    // Adding 0 turns −0 into 0.
+    (value * 1e6).round() / 1e6 + 0.0
+}

@@ -1,3 +1,40 @@
 //! The binary of the stage `eval`.
 
-fn main() {}
+mod arguments;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+use wellformed_core::params::{EvalStage, Params};
+use wellformed_eval::evaluate;
+use wellformed_eval::places::Places;
+
+use arguments::Arguments;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let overrides = Params::environment_overrides();
+    if !overrides.is_empty() {
+        eprintln!("warning: {} overrides params.yaml; DVC does not know of it", overrides.join(", "));
+    }
+    match run(&arguments) {
+        Ok(lines) => {
+            println!("{}", lines.join("\n"));
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<Vec<String>> {
+    let stage: EvalStage = Params::load_stage(&arguments.params, &arguments.sets)?;
+    evaluate(&stage, &Places::in_project(Path::new("")))
+}
