@@ -1,0 +1,10 @@
+//! The stage `prepare` on small corpora of our own sentences.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed unwrap is a failed test")]
+
+mod binary;
+mod layout;
+mod outputs;
+mod rows;
+mod splits;
+mod support;
+mod tokens;
