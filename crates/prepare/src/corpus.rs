@@ -141,10 +141,8 @@ fn packed_part(
         );
         return Err(PrepareError::input(archive.within(&name), problem));
     }
-    let domain = |number: usize| match by_position {
-        true if number > GLUE_VALIDATION[0].0 => GLUE_VALIDATION[1].1,
-        _ => Domain::In,
-    };
+    let [(within, _), (_, without)] = GLUE_VALIDATION;
+    let domain = |number: usize| if by_position && number > within { without } else { Domain::In };
     Ok(Some(sentences(stem, if glue { "glue" } else { stem }, rows, domain).collect()))
 }
 
