@@ -32,7 +32,7 @@ impl Project {
             let example = |index: usize| Example {
                 id: format!("{}-{}", split.name(), index + 1),
                 sentence: format!("The {SECRET} snores {index} times."),
-                label: Label::from_index(usize::from(index % 3 > 0)).unwrap(),
+                label: Label::from_index(usize::from(!index.is_multiple_of(3))).unwrap(),
                 source: ["gj04", "ks08"][index % 2].to_owned(),
                 domain: [Domain::In, Domain::Out][index % 2],
                 input_ids: (0..3 + index % 9).map(|at| ((at * 7 + index) % VOCABULARY) as i32).collect(),
