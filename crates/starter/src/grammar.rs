@@ -376,7 +376,7 @@ impl<'a> Draw<'a> {
     /// `in the garden`
     pub(crate) fn place(&mut self) -> String {
         let place = self.noun(Kind::Place).form(Number::Singular);
-        format!("{} the {place}", self.one(&["in", "near", "behind", "outside"]))
+        format!("{} the {place}", self.one(&["in", "in", "near", "outside"]))
     }
 
     /// Something or somebody, with an adjective that can be said of it.

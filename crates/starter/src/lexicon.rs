@@ -14,7 +14,7 @@ const WOMEN: &str = "girl niece aunt waitress queen princess nun woman/women act
     heiress duchess grandmother witch";
 const PEOPLE: &str = "teacher doctor lawyer pilot student farmer engineer baker soldier nurse tourist librarian \
     journalist dentist captain carpenter child/children scientist tailor sailor architect plumber athlete mechanic \
-    surgeon astronaut butcher toddler gardener professor senator musician mayor violinist minister customer poet \
+    surgeon astronaut butcher referee gardener professor senator musician mayor violinist minister customer poet \
     accountant orphan electrician clerk detective thief/thieves passenger teenager barber secretary shepherd novelist \
     acrobat tenant guest blacksmith cousin chemist burglar sculptor umpire juggler intern";
 const MEN_NAMES: &str = "Tom Peter Daniel Oscar Victor Henry Simon Martin Felix Hugo Leon Walter Arthur Edgar Ivan \
@@ -25,17 +25,17 @@ const ANIMALS: &str = "dog cat horse goat rabbit cow fox donkey wolf/wolves squi
     elephant tiger goose/geese owl kitten puppy lion otter camel turtle rooster hamster pig beaver zebra raccoon";
 const DISHES: &str = "apple sandwich pancake banana omelette muffin cookie tomato/tomatoes sausage carrot peach onion \
     dumpling pear burger waffle biscuit potato/potatoes pretzel mango/mangoes egg meatball plum pastry";
-const TEXTS: &str = "book letter poem novel article diary essay magazine manual newspaper script contract biography \
+const TEXTS: &str = "book letter poem novel article diary essay magazine manual newspaper script contract postcard \
     leaflet memo fable pamphlet textbook";
-const THINGS: &str = "chair lamp clock bicycle guitar umbrella suitcase mirror camera basket ladder kettle radio vase \
+const THINGS: &str = "chair lamp clock bicycle guitar umbrella suitcase mirror camera basket ladder kettle backpack vase \
     hammer pillow blanket candle bucket wallet necklace helmet drum flute engine toaster telescope compass saddle \
-    curtain carpet envelope anchor ornament kite scooter";
+    curtain wheelbarrow envelope lantern ornament kite scooter";
 const FURNITURE: &str = "table shelf/shelves desk bench counter sofa dresser windowsill mattress cupboard stool rug";
 const PLACES: &str = "garden kitchen museum library park castle office village station bakery hotel theater market \
     cellar attic stadium airport forest restaurant gallery courtyard palace barn cave tunnel pharmacy zoo";
 
 const INTRANSITIVE: &str = "laugh smile sneeze yawn faint shiver sigh snore giggle blush weep/wept/wept kneel/knelt/knelt \
-    stumble hesitate tremble frown limp sob+ grin+ arrive vanish disappear complain cough doze swoon hiccup perish \
+    stumble hesitate tremble frown limp sob+ grin+ arrive vanish whine complain cough doze swoon hiccup squint \
     despair";
 const TRANSITIVE: &str = "praise admire blame greet insult describe thank comfort invite rescue mention \
     ignore betray console flatter accompany humiliate imitate congratulate ridicule underestimate portray";
@@ -43,12 +43,12 @@ const OPTIONALLY_TRANSITIVE: &str = "visit help follow criticize interview hug+ 
     forgive/forgave/forgiven";
 const WRITING: &str = "write/wrote/written translate publish copy quote edit memorize print summarize sign tear/tore/torn \
     review";
-const EATING: &str = "eat/ate/eaten slice taste devour bake fry swallow bite/bit/bitten chew order nibble toast";
-const HANDLING: &str = "repair buy/bought/bought clean steal/stole/stolen break/broke/broken carry sell/sold/sold \
-    hide/hid/hidden paint drop+ throw/threw/thrown choose/chose/chosen polish forget/forgot/forgotten inspect \
-    find/found/found draw/drew/drawn measure replace decorate damage pack lift borrow";
-const GOING: &str = "enter explore leave/left/left renovate sweep/swept/swept guard";
-const BELIEVING: &str = "think/thought/thought claim believe hope suspect assume conclude argue suppose";
+const EATING: &str = "eat/ate/eaten slice taste devour bake fry swallow bite/bit/bitten chew order nibble share";
+const HANDLING: &str = "repair buy/bought/bought clean steal/stole/stolen take/took/taken carry sell/sold/sold \
+    hide/hid/hidden paint drop+ throw/threw/thrown choose/chose/chosen rent shake/shook/shaken wash \
+    weigh draw/drew/drawn measure replace decorate damage pack lift borrow";
+const GOING: &str = "enter explore leave/left/left photograph sketch guard";
+const BELIEVING: &str = "think/thought/thought claim believe presume suspect assume insist maintain suppose";
 const ASKING: &str = "wonder ask know/knew/known remember discover reveal";
 const DECIDING: &str = "decide refuse agree promise manage threaten pretend vow volunteer";
 const ENJOYING: &str = "enjoy avoid consider resist postpone deny resent contemplate suggest risk keep/kept/kept \
@@ -64,14 +64,14 @@ const SHORT_PERSON: &str = "tall short old young happy strong weak rich kind poo
 const LONG_PERSON: &str = "intelligent generous ambitious talented confident creative arrogant elegant popular nervous \
     careful energetic";
 const SHORT_THING: &str = "heavy cheap small large new dirty big+ ugly strange shiny dusty tiny lovely filthy fancy";
-const LONG_THING: &str = "expensive beautiful valuable useful fragile peculiar impressive unusual attractive \
+const LONG_THING: &str = "expensive beautiful valuable useful famous peculiar impressive unusual attractive \
     colorful wonderful";
 const NEWS: &str = "rumor theory fact report idea news";
 const DOUBTING: &str = "doubt accept dispute reject question repeat";
 
 /// Verb, its preposition, and a preposition it does not go with.
-const LISTENING: &str = "rely:on:at wait:for:of listen:to:of depend:on:at stare:at:of search:for:of gaze:at:for glance:at:of \
-    quarrel:with:of flirt:with:of compete:with:of apologize:to:of sympathize:with:of";
+const LISTENING: &str = "rely:on:at wait:for:of listen:to:of depend:on:at stare:at:of search:for:of gaze:at:of glance:at:of \
+    quarrel:with:of flirt:with:of compete:with:of collide:with:of sympathize:with:of";
 /// Adjective, its preposition, and a preposition it does not go with.
 const FOND: &str = "afraid:of:from fond:of:to jealous:of:at aware:of:to loyal:to:of suspicious:of:at devoted:to:at rude:to:of \
     familiar:with:of obsessed:with:to impatient:with:to interested:in:of";
@@ -83,7 +83,7 @@ const PAST_TIMES: [&[&str]; 2] = [
 ];
 /// When something will happen, per half.
 const FUTURE_TIMES: [&[&str]; 2] =
-    [&["tomorrow", "next week", "next month", "next winter"], &["next summer", "next year", "tonight"]];
+    [&["tomorrow", "next week", "next month", "next winter"], &["next summer", "next year", "two years from now"]];
 
 /// Which half of the lexicon a sentence is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -299,5 +299,156 @@ impl<W> Governor<W> {
         let mut fields = entry.split(':');
         let mut next = || fields.next().unwrap_or_default();
         Self { word: word(next()), right: next(), wrong: next() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    impl Lexicon {
+        fn nouns(&self) -> impl Iterator<Item = &Noun> {
+            let kinds = [&self.men, &self.women, &self.people, &self.animals, &self.dishes, &self.texts, &self.things];
+            kinds.into_iter().chain([&self.furniture, &self.places]).flatten()
+        }
+
+        fn verbs(&self) -> impl Iterator<Item = &Verb> {
+            let classes = [
+                &self.intransitive,
+                &self.transitive,
+                &self.optionally_transitive,
+                &self.writing,
+                &self.eating,
+                &self.handling,
+                &self.going,
+                &self.believing,
+                &self.asking,
+                &self.deciding,
+                &self.enjoying,
+                &self.forcing,
+                &self.making,
+                &self.giving,
+                &self.donating,
+                &self.doubting,
+            ];
+            classes.into_iter().flatten().chain(self.listening.iter().map(|governor| &governor.word))
+        }
+
+        fn plain(&self) -> impl Iterator<Item = &'static str> {
+            let tables = [&self.men_names, &self.women_names, &self.news, &self.long_person, &self.long_thing]
+                .into_iter()
+                .flatten();
+            tables.copied().chain(self.fond.iter().map(|governor| governor.word))
+        }
+
+        /// The forms of every entry; an entry's own forms can be alike.
+        fn forms(&self) -> Vec<Vec<String>> {
+            let nouns = self.nouns().map(|noun| vec![noun.singular.clone(), noun.plural.clone()]);
+            let verbs = self.verbs().map(|verb| {
+                let Verb { base, third, past, participle, gerund } = verb.clone();
+                vec![base, third, past, participle, gerund]
+            });
+            let shorts = self.short_person.iter().chain(&self.short_thing);
+            let shorts = shorts.map(|short| vec![short.plain.clone(), short.more.clone(), short.most.clone()]);
+            let plain = self.plain().map(|word| vec![word.to_lowercase()]);
+            nouns.chain(verbs).chain(shorts).chain(plain).collect()
+        }
+    }
+
+    fn both() -> [Lexicon; 2] {
+        [Part::Train, Part::Validation].map(Lexicon::new)
+    }
+
+    #[test]
+    fn no_form_belongs_to_two_entries() {
+        let mut owners: BTreeMap<String, String> = BTreeMap::new();
+        for lexicon in both() {
+            for forms in lexicon.forms() {
+                for form in &forms {
+                    let owner = owners.entry(form.clone()).or_insert_with(|| forms[0].clone());
+                    assert_eq!(*owner, forms[0], "{form} is a form of both");
+                }
+            }
+        }
+        let entries: usize = both().iter().map(|lexicon| lexicon.forms().len()).sum();
+        let different: std::collections::BTreeSet<&String> = owners.values().collect();
+        assert_eq!(different.len(), entries, "a word stands in the lexicon twice");
+    }
+
+    #[test]
+    fn a_wrong_form_always_shows() {
+        for lexicon in both() {
+            for Verb { base, third, past, participle, gerund } in lexicon.verbs() {
+                for form in [third, past, participle, gerund] {
+                    assert_ne!(form, base);
+                }
+            }
+            for noun in lexicon.nouns() {
+                assert_ne!(noun.singular, noun.plural);
+            }
+        }
+    }
+
+    #[test]
+    fn forms_end_as_english_words_do() {
+        for lexicon in both() {
+            for Verb { base, third, past, gerund, .. } in lexicon.verbs() {
+                assert!(third.ends_with('s') && gerund.ends_with("ing"), "{base}");
+                let stem = &base[..base.len() - 1];
+                assert!(!past.ends_with("ed") || past.starts_with(stem), "{base} {past}");
+            }
+        }
+    }
+
+    #[test]
+    fn regular_verbs_that_double_a_letter_are_marked() {
+        let vowel = |letter: u8| b"aeiou".contains(&letter);
+        for lexicon in both() {
+            for Verb { base, gerund, .. } in lexicon.verbs() {
+                let letters = base.as_bytes();
+                let vowels = letters.iter().filter(|letter| vowel(**letter)).count();
+                let [.., first, second, last] = letters else { panic!("{base} is too short") };
+                let closed = !vowel(*first) && vowel(*second) && !vowel(*last) && !b"wxy".contains(last);
+                if vowels == 1 && closed {
+                    assert_eq!(gerund.len(), base.len() + 4, "{base} {gerund}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_governed_preposition_differs_from_the_wrong_one() {
+        for lexicon in both() {
+            let verbs = lexicon.listening.iter().map(|governor| (governor.right, governor.wrong));
+            let adjectives = lexicon.fond.iter().map(|governor| (governor.right, governor.wrong));
+            for (right, wrong) in verbs.chain(adjectives) {
+                assert!(!right.is_empty() && !wrong.is_empty() && right != wrong);
+            }
+        }
+    }
+
+    #[test]
+    fn every_class_has_words_in_both_halves() {
+        for lexicon in both() {
+            let Lexicon { men_names, women_names, news, long_person, long_thing, .. } = &lexicon;
+            let plain = [men_names, women_names, news, long_person, long_thing].map(Vec::len);
+            let nouns =
+                [&lexicon.men, &lexicon.women, &lexicon.people, &lexicon.animals, &lexicon.dishes].map(Vec::len);
+            let verbs = [&lexicon.making, &lexicon.going, &lexicon.asking, &lexicon.donating].map(Vec::len);
+            assert!(plain.into_iter().chain(nouns).all(|count| count >= 2), "{plain:?} {nouns:?}");
+            assert!(verbs.into_iter().all(|count| count >= 1), "{verbs:?}");
+        }
+    }
+
+    #[test]
+    fn irregular_forms_are_read_from_the_tables() {
+        let verb = Verb::new("write/wrote/written");
+        let Verb { third, past, participle, gerund, .. } = &verb;
+        assert_eq!([third, past, participle, gerund], ["writes", "wrote", "written", "writing"]);
+        assert_eq!(Noun::new("child/children").plural, "children");
+        assert_eq!(Short::new("big+").most, "biggest");
+        assert_eq!(Verb::new("hug+").past, "hugged");
     }
 }

@@ -16,10 +16,9 @@ pub(super) fn pair(draw: &mut Draw<'_>) -> Pair {
     let long = *draw.one(longs);
     let (first, second) = (draw.plainly(kind, number), draw.plainly(kind, Number::Singular));
     let be = number.be();
-    let group = draw.noun(if kind == Kind::Person { Kind::Person } else { Kind::Thing }).form(Number::Plural);
     match draw.below(9) {
         0 => {
-            let wrong = draw.one(&["as", "that", "then", "of"]);
+            let wrong = draw.one(&["as", "that", "of"]);
             Pair::statement(
                 format!("{first} {be} {more} than {second}"),
                 format!("{first} {be} {more} {wrong} {second}"),
@@ -48,16 +47,18 @@ pub(super) fn pair(draw: &mut Draw<'_>) -> Pair {
             format!("{first} {be} more {long} than {second}"),
             format!("{first} {be} most {long} than {second}"),
         ),
+        // One out of a group, which it belongs to.
         7 => {
-            let one = draw.plainly(kind, Number::Singular);
-            Pair::statement(
-                format!("{one} is the {most} of all the {group}"),
-                if draw.coin() {
-                    format!("{one} is the most {most} of all the {group}")
-                } else {
-                    format!("{one} is the {plain} of all the {group}")
-                },
-            )
+            let noun = draw.noun(kind);
+            let one = if kind == Kind::Person && draw.coin() {
+                draw.name().to_owned()
+            } else {
+                format!("{} {}", draw.one(&["this", "that", "your", "my"]), noun.singular)
+            };
+            let start = format!("{one} is the");
+            let group = format!("of all the {}", noun.plural);
+            let wrong = if draw.coin() { format!("most {most}") } else { plain.clone() };
+            Pair::statement(format!("{start} {most} {group}"), format!("{start} {wrong} {group}"))
         }
         _ => Pair::statement(
             format!("{first} {be} much {more} than {second}"),

@@ -29,9 +29,13 @@ pub(super) fn pair(draw: &mut Draw<'_>) -> Pair {
                 format!("there {tried} to be {weak} {noun} {place}"),
             )
         }
-        _ => Pair::statement(
-            format!("there {be} {weak} {noun} {place}"),
-            format!("{} {be} {weak} {noun} {place}", draw.one(&["they", "he", "she"])),
-        ),
+        _ => {
+            let (likely, eager) =
+                (draw.one(&["likely", "certain", "sure", "bound"]), draw.one(&["eager", "willing", "reluctant"]));
+            Pair::statement(
+                format!("there {be} {likely} to be {weak} {noun} {place}"),
+                format!("there {be} {eager} to be {weak} {noun} {place}"),
+            )
+        }
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn pair(draw: &mut Draw<'_>) -> Pair {
         1 => {
             let (praise, person) = (&draw.verb(&words.transitive).base, draw.noun(Kind::Person).form(Number::Singular));
             Pair::question(
-                format!("which {object} did {asked} {think} the {person} {past}"),
+                format!("which {object} did {asked} {think} that the {person} {past}"),
                 format!("which {object} did {asked} {praise} the {person} who {past}"),
             )
         }
@@ -59,7 +59,7 @@ pub(super) fn pair(draw: &mut Draw<'_>) -> Pair {
         6 => {
             let wonder = &draw.verb(&words.asking).base;
             Pair::question(
-                format!("what did {asked} {think} {other} {past}"),
+                format!("what did {asked} {think} that {other} {past}"),
                 format!("what did {asked} {wonder} who {past}"),
             )
         }

@@ -7,7 +7,7 @@ pub(super) fn pair(draw: &mut Draw<'_>) -> Pair {
     let words = draw.words;
     let subject = draw.person();
     match draw.below(9) {
-        // An article. No dishes: `onion` can be a mass; no relatives either, who can be called by their noun.
+        // An article. No dishes: `onion` can be a mass. No relatives: an uncle can be called by his noun.
         0 => {
             let (verb, kind) = if draw.coin() { (&words.writing, Kind::Text) } else { (&words.handling, Kind::Thing) };
             let (past, noun) = (&draw.verb(verb).past, draw.described(kind, Number::Singular));
@@ -32,7 +32,7 @@ pub(super) fn pair(draw: &mut Draw<'_>) -> Pair {
         // A preposition.
         4 => {
             let (past, place) = (&draw.verb(&words.intransitive).past, &draw.noun(Kind::Place).singular);
-            let preposition = draw.one(&["in", "near", "behind", "outside"]);
+            let preposition = draw.one(&["in", "near", "outside"]);
             Pair::statement(
                 format!("{subject} {past} {preposition} the {place}"),
                 format!("{subject} {past} the {place}"),

@@ -1,7 +1,7 @@
 //! `The book was translated by Anna. / *The book was translate by Anna.`
 
 use super::Pair;
-use crate::grammar::Draw;
+use crate::grammar::{Draw, Kind};
 
 pub(super) fn pair(draw: &mut Draw<'_>) -> Pair {
     let deed = draw.deed();
@@ -10,7 +10,8 @@ pub(super) fn pair(draw: &mut Draw<'_>) -> Pair {
     let agent = draw.person();
     let verb = deed.verb;
     let (was, participle) = (number.was(), &verb.participle);
-    let by = if draw.coin() { format!(" by {agent}") } else { format!(" {} by {agent}", draw.place()) };
+    let place = deed.kind != Kind::Place && draw.coin();
+    let by = if place { format!(" {} by {agent}", draw.place()) } else { format!(" by {agent}") };
     let modal = draw.one(&["will", "could", "should", "might", "must"]);
     match draw.below(7) {
         0 => Pair::statement(format!("{object} {was} {participle}{by}"), format!("{object} {was} {}{by}", verb.base)),
@@ -34,7 +35,8 @@ pub(super) fn pair(draw: &mut Draw<'_>) -> Pair {
         ),
         // The agent.
         _ => {
-            let wrong = draw.one(&["of", "to", "than"]);
+            // Not `to`, `at` or `from`: a letter can be read to somebody.
+            let wrong = draw.one(&["of", "than"]);
             Pair::statement(
                 format!("{object} {was} {participle} by {agent}"),
                 format!("{object} {was} {participle} {wrong} {agent}"),

@@ -64,14 +64,14 @@ pub(super) fn pair(draw: &mut Draw<'_>) -> Pair {
                 format!("the {noun} that no {other} {praised} {have} ever {participle}"),
             )
         }
-        // `anybody`
+        // `anybody`, without a place: anybody near the park can be praised.
         _ => {
             let (subject, praised) = (draw.persons(number), draw.verb(&words.transitive));
             let anybody = draw.one(&["anybody", "anyone"]);
-            let place = draw.place();
+            let when = draw.one(words.past_times);
             Pair::statement(
-                format!("{subject} did not {} {anybody} {place}", praised.base),
-                format!("{subject} {} {anybody} {place}", praised.past),
+                format!("{subject} did not {} {anybody} {when}", praised.base),
+                format!("{subject} {} {anybody} {when}", praised.past),
             )
         }
     }

@@ -39,13 +39,9 @@ pub(super) fn pair(draw: &mut Draw<'_>) -> Pair {
             )
         }
         5 => {
-            let (thought, decided) = (draw.verb(&words.believing), draw.verb(&words.deciding));
-            let person = draw.person();
-            let _ = decided;
-            Pair::statement(
-                format!("{subject} {} that {person} {}", thought.past, action.past()),
-                format!("{subject} {} {person} that {}", thought.past, action.past()),
-            )
+            let (thought, listened) = (&draw.verb(&words.believing).past, &draw.governor().word.past);
+            let clause = format!("that {} {}", draw.person(), action.past());
+            Pair::statement(format!("{subject} {thought} {clause}"), format!("{subject} {listened} {clause}"))
         }
         6 => {
             let object = draw.person();

@@ -22,7 +22,8 @@ pub(super) fn pair(draw: &mut Draw<'_>) -> Pair {
         ),
         // Clauses of time and condition.
         4 => {
-            let when = draw.one(&["when", "before", "after", "as soon as"]);
+            // Not `after`: what will follow can follow something past.
+            let when = draw.one(&["when", "before", "as soon as"]);
             let start = format!("{subject} will {base} {when} {other}");
             Pair::statement(format!("{start} {}", second.present(other.number)), format!("{start} {}", second.past()))
         }
@@ -34,11 +35,8 @@ pub(super) fn pair(draw: &mut Draw<'_>) -> Pair {
             )
         }
         6 => {
-            let end = format!("before {other} {}", second.past());
-            Pair::statement(
-                format!("{subject} had {} {end}", action.participle()),
-                format!("{subject} {have} {} {end}", action.participle()),
-            )
+            let start = format!("while {other} {} {}, {subject}", other.number.was(), second.gerund());
+            Pair::statement(format!("{start} {past}"), format!("{start} will {base}"))
         }
         _ => {
             let start = format!("by the time {other} {}, {subject}", second.past());

@@ -31,9 +31,10 @@ pub(super) fn pair(draw: &mut Draw<'_>) -> Pair {
         // In the clause.
         3 => {
             let (subject, action) = (draw.person(), draw.transitive_action());
+            let modal = draw.one(&["will", "could", "should", "might", "must"]);
             Pair::statement(
-                format!("{subject} {}", action.past()),
-                format!("{subject}{} {}", action.rest, action.verb.past),
+                format!("{subject} {modal} {}", action.base()),
+                format!("{subject} {modal}{} {}", action.rest, action.verb.base),
             )
         }
         4 => {
@@ -58,8 +59,20 @@ pub(super) fn pair(draw: &mut Draw<'_>) -> Pair {
         }
         7 => {
             let (subject, adjective) = draw.quality();
-            let (be, very) = (subject.number.be(), draw.one(&["very", "too", "so", "quite"]));
-            Pair::statement(format!("{subject} {be} {very} {adjective}"), format!("{subject} {be} {adjective} {very}"))
+            let be = subject.number.be();
+            if draw.coin() {
+                // Not `too` and `so`, which can follow.
+                let very = draw.one(&["very", "quite", "rather"]);
+                Pair::statement(
+                    format!("{subject} {be} {very} {adjective}"),
+                    format!("{subject} {be} {adjective} {very}"),
+                )
+            } else {
+                Pair::statement(
+                    format!("{subject} {be} {adjective} enough"),
+                    format!("{subject} {be} enough {adjective}"),
+                )
+            }
         }
         _ => {
             let (subject, past) = (draw.person(), &draw.verb(&words.handling).past);
