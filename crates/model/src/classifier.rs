@@ -223,7 +223,8 @@ impl Classifier {
             return Err(WeightsError::Names { path: file.to_owned(), missing, surplus }.into());
         }
         let Self { weights, architecture, fused } = self;
-        let mut fill = Fill { path: ParameterPath::default(), pooling: architecture.pooling, tensors, file, error: None };
+        let mut fill =
+            Fill { path: ParameterPath::default(), pooling: architecture.pooling, tensors, file, error: None };
         let weights = weights.map(&mut fill);
         match fill.error {
             Some(error) => Err(error.into()),
@@ -238,8 +239,12 @@ impl Classifier {
     ///
     /// When a tensor cannot be read from its device.
     pub fn tensors(&self) -> Result<Tensors> {
-        let mut gather =
-            Gather { path: ParameterPath::default(), pooling: self.architecture.pooling, tensors: Tensors::new(), error: None };
+        let mut gather = Gather {
+            path: ParameterPath::default(),
+            pooling: self.architecture.pooling,
+            tensors: Tensors::new(),
+            error: None,
+        };
         self.weights.visit(&mut gather);
         gather.error.map_or(Ok(gather.tensors), Err)
     }
@@ -322,10 +327,8 @@ impl Classifier {
 
         let heads = encoder.num_attention_heads;
         let size = encoder.head_size();
-        let split =
-            |tensor: Tensor<3>| -> Tensor<4> { tensor.reshape([rows, width, heads, size]).swap_dims(1, 2) };
-        let mask: Tensor<4, Bool> =
-            is_padding.reshape([rows, 1, 1, width]).expand([rows, heads, width, width]);
+        let split = |tensor: Tensor<3>| -> Tensor<4> { tensor.reshape([rows, width, heads, size]).swap_dims(1, 2) };
+        let mask: Tensor<4, Bool> = is_padding.reshape([rows, 1, 1, width]).expand([rows, heads, width, width]);
         let scale = 1.0 / (size as f64).sqrt();
         for layer in &self.weights.layers {
             let query = split(layer.query.forward(hidden.clone()));

@@ -115,7 +115,8 @@ impl AdamW {
                 let gradients = collect.host()?;
                 let norm = gradients.values().map(|gradient| square_sum(gradient)).sum::<f64>().sqrt();
                 let clip = self.settings.clip(norm) as f32;
-                let mut update = HostUpdate { path: ParameterPath::default(), step, clip, gradients, moments, error: None };
+                let mut update =
+                    HostUpdate { path: ParameterPath::default(), step, clip, gradients, moments, error: None };
                 let weights = weights.map(&mut update);
                 update.error.map_or(Ok(()), Err)?;
                 (weights, Tensor::from_data(TensorData::new(vec![norm as f32], [1]), &device))
@@ -174,8 +175,7 @@ impl AdamW {
     /// When a moment has no counterpart.
     pub fn restore(&mut self, mut tensors: Tensors, steps: usize, device: &Device) -> Result<()> {
         self.steps = steps as i32;
-        let names: Vec<String> =
-            tensors.keys().filter_map(|name| name.strip_prefix("m.").map(str::to_owned)).collect();
+        let names: Vec<String> = tensors.keys().filter_map(|name| name.strip_prefix("m.").map(str::to_owned)).collect();
         for name in names {
             let mut take = |kind: &str| {
                 let name = format!("{kind}.{name}");

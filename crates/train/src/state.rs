@@ -168,7 +168,8 @@ impl State {
 
     /// The complete epochs, oldest first.
     fn epochs(&self) -> Vec<PathBuf> {
-        let number = |path: &Path| -> Option<usize> { path.file_name()?.to_str()?.strip_prefix("epoch-")?.parse().ok() };
+        let number =
+            |path: &Path| -> Option<usize> { path.file_name()?.to_str()?.strip_prefix("epoch-")?.parse().ok() };
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten().map(|entry| entry.path());
         let mut found: Vec<PathBuf> = entries.filter(|path| number(path).is_some()).collect();
         found.sort_by_key(|path| number(path));

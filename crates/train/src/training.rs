@@ -121,8 +121,7 @@ impl Run<'_> {
             let order = batches::of_epoch(&lengths, self.train, self.seed, epoch);
             let started = Instant::now();
             let steps;
-            (classifier, steps) =
-                self.epoch(classifier, &mut optimizer, &order, (&schedule, &objective), &mut bar)?;
+            (classifier, steps) = self.epoch(classifier, &mut optimizer, &order, (&schedule, &objective), &mut bar)?;
             let seconds = started.elapsed();
             let is_best;
             (progress, is_best) = self.conclude(&classifier, &optimizer, steps, progress, state)?;

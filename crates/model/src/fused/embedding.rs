@@ -60,7 +60,9 @@ fn look_up(inputs: &[Input; 5], batch: &Batch, pass: &Pass, hidden: usize) -> (V
             let word = &word[id as usize * hidden..][..hidden];
             let position = &position[place * hidden..][..hidden];
             let token_type = &token_type[..hidden];
-            sums.extend(word.iter().zip(position).zip(token_type).map(|((word, position), kind)| word + position + kind));
+            sums.extend(
+                word.iter().zip(position).zip(token_type).map(|((word, position), kind)| word + position + kind),
+            );
         }
     }
     let (mut output, saved) = kernels::add_and_norm(sums, None, None, None, (gamma, beta, pass.epsilon));

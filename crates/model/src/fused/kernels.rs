@@ -92,12 +92,16 @@ pub(super) fn activate(kind: Activation, input: &[f32], output: &mut [f32]) {
         });
     };
     match kind {
-        Activation::Gelu => output.par_chunks_mut(1 << 14).zip(input.par_chunks(1 << 14)).for_each(|(output, input)| {
-            for (output, &x) in output.iter_mut().zip(input) {
-                *output = x * normal(x).0;
-            }
-        }),
-        Activation::GeluNew => each(|x| 0.5 * x * (1.0 + tanh(SQRT_2_OVER_PI * 0.044_715_f32.mul_add(x * x * x, x))), output),
+        Activation::Gelu => {
+            output.par_chunks_mut(1 << 14).zip(input.par_chunks(1 << 14)).for_each(|(output, input)| {
+                for (output, &x) in output.iter_mut().zip(input) {
+                    *output = x * normal(x).0;
+                }
+            })
+        }
+        Activation::GeluNew => {
+            each(|x| 0.5 * x * (1.0 + tanh(SQRT_2_OVER_PI * 0.044_715_f32.mul_add(x * x * x, x))), output)
+        }
         Activation::Relu => each(|x| x.max(0.0), output),
     }
 }
@@ -156,13 +160,15 @@ pub(super) fn column_sums(matrix: &[f32], columns: usize) -> Vec<f32> {
 
 /// Sums blocks in their order, so that the result does not depend on which thread finished first.
 fn add_up(blocks: Vec<Vec<f32>>, columns: usize) -> Vec<f32> {
-    blocks.into_iter().reduce(|mut total, block| {
-        for (total, value) in total.iter_mut().zip(block) {
-            *total += value;
-        }
-        total
-    })
-    .unwrap_or_else(|| vec![0.0; columns])
+    blocks
+        .into_iter()
+        .reduce(|mut total, block| {
+            for (total, value) in total.iter_mut().zip(block) {
+                *total += value;
+            }
+            total
+        })
+        .unwrap_or_else(|| vec![0.0; columns])
 }
 
 /// Which activations a dropout lets through: a pure function of a key and the element's index, so the backward pass

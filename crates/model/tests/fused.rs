@@ -1,0 +1,159 @@
+//! The fused encoder gives the outputs and the gradients of the plain Burn operations.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use std::collections::BTreeMap;
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::optim::GradientsParams;
+use burn::tensor::Tensor;
+use wellformed_core::params::{DeviceKind, ModelParams, Pooling};
+use wellformed_model::batch::Batch;
+use wellformed_model::classifier::{Architecture, Classifier, Mode};
+use wellformed_model::config::{Activation, BertConfig};
+use wellformed_model::device::open;
+use wellformed_model::names::ParameterPath;
+
+fn config(activation: Activation) -> BertConfig {
+    let text = r#"{"vocab_size": 50, "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 3,
+        "intermediate_size": 40, "hidden_act": "gelu", "max_position_embeddings": 12, "initializer_range": 0.2}"#;
+    BertConfig { hidden_act: activation, ..serde_json::from_str(text).unwrap() }
+}
+
+fn params(pooling: Pooling, dropout: f64) -> ModelParams {
+    ModelParams {
+        pooling,
+        layers: 0,
+        freeze_embeddings: false,
+        freeze_layers: 0,
+        hidden_dropout: dropout,
+        attention_dropout: dropout,
+        classifier_dropout: 0.0,
+    }
+}
+
+fn classifier(activation: Activation, params: &ModelParams, fused: bool) -> Classifier {
+    let architecture = Architecture::new(&config(activation), params).unwrap();
+    let classifier = Classifier::random(architecture, 7, &open(DeviceKind::Flex).unwrap());
+    Classifier { fused, ..classifier }
+}
+
+fn batch() -> Batch {
+    let sentences: [&[i32]; 4] = [&[2, 5, 6, 3], &[2, 3], &[2, 7, 5, 9, 10, 11, 3], &[2, 40, 3]];
+    Batch::new(sentences)
+}
+
+struct Collect {
+    path: ParameterPath,
+    grads: GradientsParams,
+    values: BTreeMap<String, Vec<f32>>,
+}
+
+impl ModuleVisitor for Collect {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.enter(name);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.exit();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = self.grads.remove::<D>(param.id) {
+            let values = gradient.into_data().try_into_vec::<f32>().unwrap();
+            self.values.insert(self.path.name(Pooling::Mean).0, values);
+        }
+    }
+}
+
+/// The loss Σ cᵢ logitᵢ and every gradient by it.
+fn gradients(classifier: &Classifier, mode: Mode) -> (f32, BTreeMap<String, Vec<f32>>) {
+    let logits = classifier.forward(&batch(), mode);
+    let weights = Tensor::<2>::from_data([[1.0, -0.5], [0.3, 0.8], [-1.2, 0.4], [0.7, 0.1]], &logits.device());
+    let loss = (logits * weights).sum();
+    let value = loss.clone().into_scalar::<f32>();
+    let grads = GradientsParams::from_grads(loss.backward(), &classifier.weights);
+    let mut collect = Collect { path: ParameterPath::default(), grads, values: BTreeMap::new() };
+    classifier.weights.visit(&mut collect);
+    (value, collect.values)
+}
+
+#[test]
+fn outputs_and_every_gradient_are_those_of_the_plain_operations() {
+    for activation in [Activation::Gelu, Activation::GeluNew, Activation::Relu] {
+        for pooling in [Pooling::Mean, Pooling::Cls] {
+            let params = params(pooling, 0.0);
+            let mode = Mode::Training { seed: 1 };
+            let (loss, fused) = gradients(&classifier(activation, &params, true).train(&params), mode);
+            let (plain_loss, plain) = gradients(&classifier(activation, &params, false).train(&params), mode);
+            assert!((loss - plain_loss).abs() < 1e-4, "{activation:?}, {pooling:?}: {loss} and {plain_loss}");
+            assert_eq!(fused.keys().collect::<Vec<_>>(), plain.keys().collect::<Vec<_>>());
+            assert_eq!(fused.len(), 5 + 2 * 16 + 4);
+            for (name, expected) in &plain {
+                let scale = expected.iter().fold(1e-2_f32, |largest, value| largest.max(value.abs()));
+                for (found, expected) in fused[name].iter().zip(expected) {
+                    let difference = (found - expected).abs() / scale;
+                    assert!(difference < 2e-4, "{activation:?}, {pooling:?}, {name}: {found} and {expected}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn gradients_with_dropout_are_the_slopes_of_the_loss() {
+    // With a fixed seed the masks are fixed, so the loss is a smooth function and its slope can be measured.
+    let params = params(Pooling::Mean, 0.3);
+    let mode = Mode::Training { seed: 5 };
+    let start = classifier(Activation::Gelu, &params, true);
+    let (_, gradients) = gradients(&start.clone().train(&params), mode);
+    let tensors = start.tensors().unwrap();
+    let chosen = open(DeviceKind::Flex).unwrap();
+    let loss = |name: &str, place: usize, change: f32| {
+        let mut moved = tensors.clone();
+        moved.get_mut(name).unwrap().values[place] += change;
+        let moved = Classifier::from_tensors(moved, "test".as_ref(), start.architecture.clone(), &chosen).unwrap();
+        self::gradients(&moved.train(&params), mode).0
+    };
+    // Vectors only: their layout is the same in Burn and in a file.
+    for name in [
+        "encoder.layer.0.attention.self.value.bias",
+        "encoder.layer.0.attention.output.LayerNorm.weight",
+        "encoder.layer.1.intermediate.dense.bias",
+        "encoder.layer.0.output.dense.bias",
+        "embeddings.LayerNorm.bias",
+    ] {
+        let slopes = &gradients[name];
+        let place = (0..slopes.len()).max_by(|&a, &b| slopes[a].abs().total_cmp(&slopes[b].abs())).unwrap();
+        let step = 2e-2;
+        let measured = (loss(name, place, step) - loss(name, place, -step)) / (2.0 * step);
+        let expected = slopes[place];
+        assert!((measured - expected).abs() < 0.02 * expected.abs() + 2e-3, "{name}: {measured} and {expected}");
+    }
+}
+
+#[test]
+fn dropout_is_a_function_of_the_seed_and_off_at_inference() {
+    let params = params(Pooling::Mean, 0.3);
+    let classifier = classifier(Activation::Gelu, &params, true).train(&params);
+    let logits = |mode| classifier.forward(&batch(), mode).into_data().try_into_vec::<f32>().unwrap();
+    assert_eq!(logits(Mode::Training { seed: 1 }), logits(Mode::Training { seed: 1 }));
+    assert_ne!(logits(Mode::Training { seed: 1 }), logits(Mode::Training { seed: 2 }));
+    assert_ne!(logits(Mode::Training { seed: 1 }), logits(Mode::Inference));
+}
+
+#[test]
+fn a_frozen_layer_gets_no_gradient_and_the_rest_the_same_as_before() {
+    let free = params(Pooling::Mean, 0.0);
+    let frozen = ModelParams { freeze_embeddings: true, freeze_layers: 1, ..free.clone() };
+    for fused in [true, false] {
+        let gradients_of = |params| {
+            gradients(&classifier(Activation::Gelu, params, fused).train(params), Mode::Training { seed: 1 }).1
+        };
+        let (free, frozen) = (gradients_of(&free), gradients_of(&frozen));
+        assert!(!frozen.keys().any(|name| name.starts_with("embeddings.") || name.starts_with("encoder.layer.0.")));
+        assert_eq!(frozen.len(), 16 + 4, "fused: {fused}");
+        for (name, values) in frozen {
+            assert_eq!(values, free[&name], "{name}, fused: {fused}");
+        }
+    }
+}

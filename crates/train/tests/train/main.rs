@@ -1,0 +1,7 @@
+//! The stage `train`, tested.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod choices;
+mod oracle;
+mod runs;
+mod support;

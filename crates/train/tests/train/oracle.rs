@@ -1,0 +1,108 @@
+//! Training as PyTorch does it; fixture by `fixtures/make_training.py`.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use burn::optim::GradientsParams;
+use serde::Deserialize;
+use serde_json::Value;
+use wellformed_core::dataset::Label;
+use wellformed_core::params::DeviceKind;
+use wellformed_model::batch::Batch;
+use wellformed_model::classifier::{Architecture, Classifier, Mode};
+use wellformed_model::config::BertConfig;
+use wellformed_model::device::{available, open};
+use wellformed_model::weights;
+use wellformed_train::objective::Objective;
+use wellformed_train::optimizer::AdamW;
+use wellformed_train::schedule::LearningRate;
+
+use crate::support::{manifest, stage};
+
+#[derive(Deserialize)]
+struct Fixture {
+    batches: Vec<Sentences>,
+    cases: BTreeMap<String, Case>,
+}
+
+#[derive(Deserialize)]
+struct Sentences {
+    sequences: Vec<Vec<i32>>,
+    labels: Vec<usize>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    settings: BTreeMap<String, Value>,
+    losses: Vec<f64>,
+    norms: Vec<f64>,
+    logits: Vec<Vec<[f64; 2]>>,
+}
+
+/// How far a 32-bit device may be from PyTorch's 64-bit run over six steps: `(losses and logits, gradient norms)`,
+/// relative, or absolute below 1. The plain operations of the other devices round more often than the fused ones.
+fn tolerances(kind: DeviceKind) -> (f64, f64) {
+    if kind == DeviceKind::Flex { (1e-4, 5e-4) } else { (1e-3, 2e-3) }
+}
+
+fn close(found: f64, expected: f64, tolerance: f64, what: &str) {
+    assert!((found - expected).abs() < tolerance * expected.abs().max(1.0), "{what}: {found}, PyTorch has {expected}");
+}
+
+#[test]
+fn losses_gradient_norms_and_logits_are_pytorchs_on_every_cpu_device() {
+    let text = fs::read_to_string(manifest().join("tests/fixtures/training.json")).unwrap();
+    let fixture: Fixture = serde_json::from_str(&text).unwrap();
+    let cpu = |kind: &DeviceKind| !matches!(kind, DeviceKind::Cuda | DeviceKind::LibtorchCuda);
+    for kind in available().into_iter().filter(cpu) {
+        for (name, case) in &fixture.cases {
+            check(&fixture.batches, case, kind, &format!("{name} on {}", kind.name()));
+        }
+    }
+}
+
+fn check(batches: &[Sentences], case: &Case, kind: DeviceKind, what: &str) {
+    let mut sets: Vec<String> =
+        ["lr=1e-3", "clip_norm=0", "warmup_ratio=0.3333"].map(|set| format!("train.{set}")).into();
+    sets.extend(["hidden", "attention", "classifier"].map(|dropout| format!("model.{dropout}_dropout=0")));
+    sets.push("model.layers=0".to_owned());
+    sets.extend(
+        case.settings.iter().map(|(key, value)| format!("train.{key}={}", value.to_string().trim_matches('"'))),
+    );
+    let stage = stage(&sets.iter().map(String::as_str).collect::<Vec<_>>());
+
+    let folder = manifest().join("../model/tests/fixtures/gelu-mean");
+    let architecture =
+        Architecture::new(&BertConfig::load(&folder.join("config.json")).unwrap(), &stage.model).unwrap();
+    let mut tensors = weights::read(&folder.join("model.safetensors")).unwrap();
+    // The fixture's pooler is not used with mean pooling.
+    tensors.retain(|name, _| !name.starts_with("pooler."));
+    tensors.extend(weights::read(&folder.join("classifier.safetensors")).unwrap());
+    let chosen = open(kind).unwrap();
+    let mut classifier = Classifier::from_tensors(tensors, &folder, architecture, &chosen).unwrap().train(&stage.model);
+
+    let label = |&index: &usize| Label::from_index(index).unwrap();
+    let objective = Objective::new(&stage.train, batches.iter().flat_map(|batch| batch.labels.iter().map(label)));
+    let schedule = LearningRate::new(&stage.train, case.losses.len());
+    let mut optimizer = AdamW::new(&stage.train, &classifier, kind);
+    let pack = |sentences: &Sentences| Batch::new(sentences.sequences.iter().map(|ids| &ids[..]));
+    let (tolerance, norm_tolerance) = tolerances(kind);
+    for (step, expected) in case.losses.iter().zip(&case.norms).enumerate() {
+        let sentences = &batches[step % batches.len()];
+        let labels: Vec<Label> = sentences.labels.iter().map(label).collect();
+        let logits = classifier.forward(&pack(sentences), Mode::Training { seed: step as u64 });
+        let loss = objective.loss(logits, &labels);
+        let grads = GradientsParams::from_grads(loss.backward(), &classifier.weights);
+        let norm;
+        (classifier, norm) = optimizer.step(classifier, grads, schedule.at(step)).unwrap();
+        let scalar = |tensor: burn::tensor::Tensor<1>| f64::from(tensor.into_data().try_into_vec::<f32>().unwrap()[0]);
+        close(scalar(loss.inner()), *expected.0, tolerance, &format!("{what}: loss of step {}", step + 1));
+        close(scalar(norm), *expected.1, norm_tolerance, &format!("{what}: gradient norm of step {}", step + 1));
+    }
+    for (sentences, expected) in batches.iter().zip(&case.logits) {
+        let logits = classifier.valid().logits(&pack(sentences)).unwrap();
+        for (found, expected) in logits.iter().flatten().zip(expected.iter().flatten()) {
+            close(f64::from(*found), *expected, tolerance, &format!("{what}: a logit after the last step"));
+        }
+    }
+}

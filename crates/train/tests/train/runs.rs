@@ -1,0 +1,192 @@
+//! Whole runs of the binary.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::{contents, manifest, project};
+
+/// Enough to learn the task; the parameters of the project for everything else.
+const SETS: [&str; 6] =
+    ["train.epochs=4", "train.batch_size=16", "train.lr=3e-3", "model.layers=0", "compute.device=flex", "seed=3"];
+
+fn command(folder: &Path, sets: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_train"));
+    command.arg("--params").arg(manifest().join("../../params.yaml")).current_dir(folder);
+    for set in SETS.iter().chain(sets) {
+        command.args(["--set", set]);
+    }
+    command
+}
+
+fn train(folder: &Path, sets: &[&str]) -> Output {
+    command(folder, sets).output().unwrap()
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn trained(sets: &[&str]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    project(folder.path());
+    let output = train(folder.path(), sets);
+    assert!(output.status.success(), "{}", text(&output));
+    folder
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// The outputs of a run, with their bytes.
+fn outputs(folder: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let mut all = contents(&folder.join("models/checkpoint"));
+    all.extend(contents(&folder.join("reports/train")));
+    all
+}
+
+#[test]
+fn an_easy_task_is_learned_and_told() {
+    let folder = trained(&[]);
+    let metrics = json(&folder.path().join("reports/train/metrics.json"));
+    assert!(metrics["tune_mcc"].as_f64().unwrap() > 0.9, "{metrics}");
+    let history = json(&folder.path().join("reports/train/history.json"));
+    assert_eq!(history.as_array().unwrap().len(), 4);
+    let steps = fs::read_to_string(folder.path().join("reports/train/steps.csv")).unwrap();
+    assert_eq!(steps.lines().count(), 1 + 4 * 25);
+    assert!(!folder.path().join("models/train-state").exists(), "a finished run leaves no state");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes_and_another_seed_does_not() {
+    let one = trained(&["train.epochs=2"]);
+    let again = trained(&["train.epochs=2"]);
+    assert!(outputs(one.path()) == outputs(again.path()));
+    let other = trained(&["train.epochs=2", "seed=4"]);
+    assert!(outputs(one.path()) != outputs(other.path()));
+}
+
+#[test]
+fn the_number_of_threads_does_not_change_a_byte() {
+    let one = trained(&["train.epochs=2", "compute.threads=1"]);
+    let two = trained(&["train.epochs=2", "compute.threads=2"]);
+    assert!(outputs(one.path()) == outputs(two.path()));
+}
+
+#[test]
+fn a_killed_run_goes_on_and_ends_exactly_as_an_uninterrupted_one() {
+    let sets = ["train.epochs=12", "train.batch_size=4"];
+    let whole = trained(&sets);
+    let folder = tempfile::tempdir().unwrap();
+    project(folder.path());
+    let mut child = command(folder.path(), &sets).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let second = folder.path().join("models/train-state/epoch-2");
+    let deadline = Instant::now() + Duration::from_mins(2);
+    while !second.exists() && child.try_wait().unwrap().is_none() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    // SIGKILL: nothing can be tidied up.
+    child.kill().unwrap();
+    assert!(!child.wait().unwrap().success(), "the run was over before it could be killed");
+    assert!(!folder.path().join("models/checkpoint").exists());
+    let output = train(folder.path(), &sets);
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(text(&output).contains("going on after epoch"), "{}", text(&output));
+    assert!(outputs(folder.path()) == outputs(whole.path()));
+}
+
+#[test]
+fn a_state_of_another_run_is_not_gone_on_from() {
+    let folder = tempfile::tempdir().unwrap();
+    project(folder.path());
+    // Enough epochs for the run to be alive when it is killed.
+    let mut child =
+        command(folder.path(), &["train.epochs=500"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let first = folder.path().join("models/train-state/epoch-1");
+    while !first.exists() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let output = train(folder.path(), &["train.epochs=1"]);
+    assert!(output.status.success() && text(&output).contains("starting afresh"), "{}", text(&output));
+    let fresh = trained(&["train.epochs=1"]);
+    assert!(outputs(folder.path()) == outputs(fresh.path()));
+}
+
+#[test]
+fn a_damaged_state_is_told_and_training_starts_afresh() {
+    let folder = tempfile::tempdir().unwrap();
+    project(folder.path());
+    let state = folder.path().join("models/train-state/epoch-1");
+    fs::create_dir_all(&state).unwrap();
+    fs::write(state.join("state.json"), "{").unwrap();
+    let output = train(folder.path(), &["train.epochs=1"]);
+    assert!(output.status.success() && text(&output).contains("cannot be read"), "{}", text(&output));
+}
+
+#[test]
+fn training_stops_early_when_nothing_improves() {
+    let folder = trained(&["train.lr=1e-9", "train.patience=2", "train.epochs=9"]);
+    let metrics = json(&folder.path().join("reports/train/metrics.json"));
+    assert_eq!((metrics["epochs"].as_u64(), metrics["best_epoch"].as_u64()), (Some(3), Some(1)), "{metrics}");
+}
+
+#[test]
+fn accumulating_two_batches_is_a_step_of_twice_the_size() {
+    let folder = trained(&["train.epochs=1", "train.batch_size=8", "train.accumulate=4"]);
+    let metrics = json(&folder.path().join("reports/train/metrics.json"));
+    assert_eq!(metrics["steps"], 400_usize.div_ceil(8).div_ceil(4));
+}
+
+#[test]
+fn a_few_batches_can_be_overfitted() {
+    let sets = ["train.overfit_batches=2", "train.epochs=60", "model.hidden_dropout=0", "model.attention_dropout=0"];
+    let folder = trained(&sets);
+    let history = json(&folder.path().join("reports/train/history.json"));
+    let last = history.as_array().unwrap().last().unwrap()["train_loss"].as_f64().unwrap();
+    assert!(last < 0.05, "{last}");
+}
+
+#[test]
+fn the_checkpoint_is_one_that_transformers_knows_by_its_names() {
+    let folder = trained(&["train.epochs=1"]);
+    let checkpoint = folder.path().join("models/checkpoint");
+    let names: Vec<_> = contents(&checkpoint).into_iter().map(|(path, _)| path.display().to_string()).collect();
+    assert_eq!(names, ["classifier.json", "config.json", "model.safetensors", "tokenizer.json"]);
+    let bytes = fs::read(checkpoint.join("model.safetensors")).unwrap();
+    let header = String::from_utf8_lossy(&bytes[8..4096]).into_owned();
+    assert!(header.contains("bert.encoder.layer.0.attention.self.query.weight"), "{header}");
+    assert_eq!(json(&checkpoint.join("classifier.json"))["origin"]["epoch"], 1);
+}
+
+#[test]
+fn a_missing_input_or_feature_is_named_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = text(&train(folder.path(), &[]));
+    assert!(said.contains("models/base/config.json"), "{said}");
+    project(folder.path());
+    fs::remove_file(folder.path().join("data/prepared/tune.parquet")).unwrap();
+    let said = text(&train(folder.path(), &[]));
+    assert!(said.contains("tune.parquet") && said.contains("prepare stage"), "{said}");
+    if !cfg!(feature = "cuda") {
+        let said = text(&train(folder.path(), &["compute.device=cuda"]));
+        assert!(said.contains("WELLFORMED_FEATURES=cuda"), "{said}");
+    }
+    let said = text(&train(folder.path(), &["model.layers=9"]));
+    assert!(said.contains("model.layers is 9") && said.contains("at most 2"), "{said}");
+}
+
+#[test]
+fn a_run_that_diverges_says_so_and_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    project(folder.path());
+    let output = train(folder.path(), &["train.lr=1.0", "train.clip_norm=0", "train.weight_decay=1e30"]);
+    assert!(!output.status.success());
+    assert!(text(&output).contains("diverged") && text(&output).contains("train.lr"), "{}", text(&output));
+}

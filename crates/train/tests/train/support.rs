@@ -1,0 +1,73 @@
+//! Small inputs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use wellformed_core::dataset::{Domain, Example, Label, write_examples};
+use wellformed_core::params::{Params, StageParams, TrainParams, TrainStage};
+
+pub(crate) fn manifest() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The committed parameters with `sets` laid over them.
+pub(crate) fn stage(sets: &[&str]) -> TrainStage {
+    let sets: Vec<String> = sets.iter().map(|&set| set.to_owned()).collect();
+    let params = Params::load_with(&manifest().join("../../params.yaml"), &sets, []).unwrap();
+    TrainStage::from_params(&params)
+}
+
+pub(crate) fn train_params(sets: &[&str]) -> TrainParams {
+    stage(sets).train
+}
+
+/// A project with a random base model and a corpus that is easy: a sentence is acceptable if it has token 10.
+pub(crate) fn project(folder: &Path) {
+    let base = folder.join("models/base");
+    fs::create_dir_all(&base).unwrap();
+    let config = r#"{"vocab_size": 60, "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 3,
+        "intermediate_size": 48, "hidden_act": "gelu", "max_position_embeddings": 16, "model_type": "bert"}"#;
+    fs::write(base.join("config.json"), config).unwrap();
+    fs::write(base.join("tokenizer.json"), "{}").unwrap();
+    for (split, count) in [("train", 400), ("tune", 100)] {
+        let examples: Vec<Example> = (0..count).map(|number| example(split, number)).collect();
+        write_examples(&folder.join(format!("data/prepared/{split}.parquet")), &examples).unwrap();
+    }
+}
+
+fn example(split: &str, number: usize) -> Example {
+    let word = |place: usize| 11 + ((number * 31 + place * 17 + number * number % 23) % 49) as i32;
+    let acceptable = (number * 7 + split.len()) % 10 < 6;
+    let mut input_ids = vec![2];
+    input_ids.extend((0..3 + number % 5).map(word));
+    if acceptable {
+        input_ids[1 + number % 3] = 10;
+    }
+    input_ids.push(3);
+    Example {
+        id: format!("{split}-{number}"),
+        sentence: format!("sentence {number}"),
+        label: if acceptable { Label::Acceptable } else { Label::Unacceptable },
+        source: "ours".to_owned(),
+        domain: Domain::In,
+        input_ids,
+    }
+}
+
+/// Every file below a folder with its bytes.
+pub(crate) fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut files = Vec::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(next) = open.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                files.push((path.strip_prefix(folder).unwrap().to_owned(), fs::read(&path).unwrap()));
+            }
+        }
+    }
+    files.sort();
+    files
+}
