@@ -117,13 +117,15 @@ mod tests {
 
     #[test]
     fn a_grammar_that_runs_out_says_how_many_pairs_it_has() {
-        let mut number = 0;
         let seven = || {
-            number = (number + 1) % 7;
-            Pair { good: format!("Good {number}."), bad: format!("Bad {number}.") }
+            let mut number = 0;
+            move || {
+                number = (number + 1) % 7;
+                Pair { good: format!("Good {number}."), bad: format!("Bad {number}.") }
+            }
         };
-        assert_eq!(new_pairs(8, &mut HashSet::new(), seven), Err(7));
-        assert_eq!(new_pairs(7, &mut HashSet::new(), seven).map(|pairs| pairs.len()), Ok(7));
+        assert_eq!(new_pairs(8, &mut HashSet::new(), seven()), Err(7));
+        assert_eq!(new_pairs(7, &mut HashSet::new(), seven()).map(|pairs| pairs.len()), Ok(7));
     }
 
     #[test]

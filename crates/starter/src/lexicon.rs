@@ -54,7 +54,7 @@ const DECIDING: &str = "decide refuse agree promise manage threaten pretend vow 
 const ENJOYING: &str = "enjoy avoid consider resist postpone deny resent contemplate suggest risk keep/kept/kept \
     anticipate";
 const FORCING: &str =
-    "force persuade encourage urge allow tell/told/told convince instruct permit compel advise remind";
+    "force persuade encourage urge allow tell/told/told convince instruct permit+ compel+ advise remind";
 const MAKING: &str = "make/made/made see/saw/seen hear/heard/heard watch";
 const GIVING: &str = "give/gave/given send/sent/sent show/showed/shown lend/lent/lent hand offer";
 const DONATING: &str = "donate demonstrate surrender explain dictate recite";
@@ -450,5 +450,10 @@ mod tests {
         assert_eq!(Noun::new("child/children").plural, "children");
         assert_eq!(Short::new("big+").most, "biggest");
         assert_eq!(Verb::new("hug+").past, "hugged");
+        // Longer words double their last letter if the stress is there, which the spelling does not show.
+        let pasts: Vec<String> = both().iter().flat_map(Lexicon::verbs).map(|verb| verb.past.clone()).collect();
+        for past in ["permitted", "compelled", "edited", "offered"] {
+            assert!(pasts.iter().any(|other| other == past), "{past}");
+        }
     }
 }

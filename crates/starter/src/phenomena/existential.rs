@@ -17,7 +17,10 @@ pub(super) fn pair(draw: &mut Draw<'_>) -> Pair {
     match draw.below(4) {
         // What follows is not definite.
         0 | 1 => {
-            let strong = number.of(*draw.one(&["every", "each"]), *draw.one(&["most", "all", "both"]));
+            let strong = match number {
+                Number::Singular => *draw.one(&["every", "each"]),
+                Number::Plural => *draw.one(&["most", "all", "both"]),
+            };
             Pair::statement(format!("there {be} {weak} {noun} {place}"), format!("there {be} {strong} {noun} {place}"))
         }
         // Nothing but `there` fills its place.

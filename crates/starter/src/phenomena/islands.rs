@@ -57,6 +57,7 @@ pub(super) fn pair(draw: &mut Draw<'_>) -> Pair {
         }
         // An indirect question.
         6 => {
+            let other = draw.name();
             let wonder = &draw.verb(&words.asking).base;
             Pair::question(
                 format!("what did {asked} {think} that {other} {past}"),

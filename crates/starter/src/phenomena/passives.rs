@@ -13,7 +13,7 @@ pub(super) fn pair(draw: &mut Draw<'_>) -> Pair {
     let place = deed.kind != Kind::Place && draw.coin();
     let by = if place { format!(" {} by {agent}", draw.place()) } else { format!(" by {agent}") };
     let modal = draw.one(&["will", "could", "should", "might", "must"]);
-    match draw.below(7) {
+    match draw.below(8) {
         0 => Pair::statement(format!("{object} {was} {participle}{by}"), format!("{object} {was} {}{by}", verb.base)),
         1 => Pair::statement(format!("{object} {was} {participle}{by}"), format!("{object} {was} {}{by}", verb.gerund)),
         2 => {
@@ -33,14 +33,18 @@ pub(super) fn pair(draw: &mut Draw<'_>) -> Pair {
             format!("{object} {} being {participle}{by}", number.be()),
             format!("{object} {} been {participle}{by}", number.be()),
         ),
-        // The agent.
-        _ => {
-            // Not `to`, `at` or `from`: a letter can be read to somebody.
-            let wrong = draw.one(&["of", "than"]);
+        // The object has become the subject: there is no other.
+        6 => {
+            let second = format!("the {}", draw.noun(deed.kind).form(number));
             Pair::statement(
                 format!("{object} {was} {participle} by {agent}"),
-                format!("{object} {was} {participle} {wrong} {agent}"),
+                format!("{object} {was} {participle} {second} by {agent}"),
             )
         }
+        // The agent. Not with `to`, `at`, `from`, `of`: a letter can be read to somebody, and once was borrowed of somebody.
+        _ => Pair::statement(
+            format!("{object} {was} {participle} by {agent}"),
+            format!("{object} {was} {participle} than {agent}"),
+        ),
     }
 }

@@ -6,16 +6,14 @@ use crate::grammar::Draw;
 pub(super) fn pair(draw: &mut Draw<'_>) -> Pair {
     let words = draw.words;
     let (subject, action) = (draw.person(), draw.action());
-    let (have, be) = (subject.number.have(), subject.number.be());
+    let have = subject.number.have();
     let (other, second) = (draw.person(), draw.action());
     let (before, after) = (*draw.one(words.past_times), *draw.one(words.future_times));
     let (base, past) = (action.base(), action.past());
     match draw.below(8) {
         0 => Pair::statement(format!("{subject} {past} {before}"), format!("{subject} will {base} {before}")),
         1 => Pair::statement(format!("{subject} will {base} {after}"), format!("{subject} {past} {after}")),
-        2 => {
-            Pair::statement(format!("{before}, {subject} {past}"), format!("{before}, {subject} {be} going to {base}"))
-        }
+        2 => Pair::statement(format!("{before}, {subject} {past}"), format!("{before}, {subject} will {base}")),
         3 => Pair::statement(
             format!("{subject} {past} {before}"),
             format!("{subject} {have} {} {before}", action.participle()),
