@@ -3,17 +3,18 @@
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::environment::{DVC, Environment, LINT};
-use crate::process::{cargo, quietly, run};
-use crate::repro::build;
+use crate::process::{cargo, quietly, run, status};
+use crate::repro::{UNREACHABLE, build};
 
 /// The whole test suite, the quick and telling parts first:
 ///
 /// 1. unit, integration and documentation tests of every crate (the architecture's rules among them);
 /// 2. the stages' binaries, built as the pipeline builds them;
-/// 3. the pipeline under real DVC: small runs in a copy of the project, remotes, experiments, a clone without data.
+/// 3. the model against Hugging Face transformers on the real base model, which `fetch` brings if it can;
+/// 4. the pipeline under real DVC: small runs in a copy of the project, remotes, experiments, a clone without data.
 ///
 /// # Errors
 ///
@@ -22,7 +23,24 @@ pub fn test(root: &Path) -> Result<()> {
     Environment::ensure(root, DVC)?;
     run(cargo().args(["test", "--release", "--locked", "--workspace"]))?;
     build(&[])?;
+    if root.join("models/base/model.safetensors").exists() || base_model_is_fetched(root)? {
+        let tests =
+            ["test", "--release", "--locked", "--package", "wellformed-model", "--test", "parity", "--", "--ignored"];
+        run(cargo().args(tests))?;
+    } else {
+        eprintln!("NOT TESTED: the base model is out of reach, so it is not compared with transformers here");
+    }
     run(cargo().args(["test", "--release", "--locked", "--package", "xtask", "--test", "dvc", "--", "--ignored"]))
+}
+
+/// Brings the base model of params.yaml; `false` when its source is out of reach.
+fn base_model_is_fetched(root: &Path) -> Result<bool> {
+    let mut fetch = Command::new("scripts/stage");
+    match status(fetch.args(["fetch", "--only", "base"]).current_dir(root))? {
+        0 => Ok(true),
+        UNREACHABLE => Ok(false),
+        _ => bail!("the base model could not be fetched; fetch's own message is above"),
+    }
 }
 
 /// Formatting, lints, licences, and the files that no compiler reads.

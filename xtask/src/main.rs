@@ -4,12 +4,13 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use xtask::bench::{self, Training};
+use xtask::check;
 use xtask::environment::{DVC, Environment};
 use xtask::params_file::ParamsFile;
 use xtask::preset::Preset;
 use xtask::process::root;
 use xtask::repro::{Wishes, repro};
-use xtask::{bench, check};
 
 /// The project's automation. From a fresh clone:
 ///
@@ -69,12 +70,8 @@ enum Task {
 
 #[derive(Subcommand)]
 enum Bench {
-    /// Training throughput: `bench/torch_train.py` (PyTorch and transformers), in .venv-bench.
-    Train {
-        /// Passed on to `bench/torch_train.py`; by default CoLA and the base model that `fetch` brought.
-        #[arg(last = true, value_name = "ARGUMENT")]
-        arguments: Vec<String>,
-    },
+    /// Training throughput: this project's `train` and `PyTorch` (`bench/torch_train.py`, in .venv-bench) in turn.
+    Train(Training),
 }
 
 fn main() -> ExitCode {
@@ -107,13 +104,6 @@ fn act(task: Task) -> Result<()> {
         }
         Task::Test => check::test(&root),
         Task::Lint => check::lint(&root),
-        Task::Bench(Bench::Train { arguments }) => {
-            let defaults = || ["--cola", "data/raw/corpus.zip", "--base", "models/base"].map(str::to_owned).to_vec();
-            let arguments = if arguments.is_empty() { defaults() } else { arguments };
-            for epoch in bench::yardstick(&root, &arguments)? {
-                println!("{epoch:?}");
-            }
-            Ok(())
-        }
+        Task::Bench(Bench::Train(training)) => bench::train(&root, &training),
     }
 }

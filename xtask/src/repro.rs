@@ -17,7 +17,7 @@ use crate::preset;
 use crate::process::{cargo, quietly, run, status};
 
 /// What `fetch` ends with when a source cannot be reached, as opposed to being wrong.
-const UNREACHABLE: i32 = 3;
+pub const UNREACHABLE: i32 = 3;
 
 /// The packages whose binaries dvc.yaml runs.
 pub const STAGES: [&str; 4] = ["fetch", "prepare", "train", "eval"];

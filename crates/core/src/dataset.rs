@@ -144,7 +144,8 @@ pub fn write_examples(path: &Path, examples: &[Example]) -> Result<()> {
         input_ids.values().append_slice(&example.input_ids);
         input_ids.append(true);
     }
-    let text = |of: fn(&Example) -> &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(examples.iter().map(of))) };
+    let text =
+        |of: fn(&Example) -> &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(examples.iter().map(of))) };
     let columns: Vec<ArrayRef> = vec![
         text(|example| &example.id),
         text(|example| &example.sentence),

@@ -25,7 +25,7 @@ pub mod stage;
 pub mod state;
 pub mod training;
 
-/// A seed for one purpose out of the run's seed: SplitMix64 (Steele, Lea and Flood 2014) of both.
+/// A seed for one purpose out of the run's seed: `SplitMix64` (Steele, Lea and Flood 2014) of both.
 pub fn derived_seed(seed: u64, purpose: &str, number: u64) -> u64 {
     let mut word = seed
         .wrapping_add(wellformed_model::stable_hash(purpose))

@@ -55,7 +55,7 @@ impl Settings {
 
     /// Matrices and tables decay; biases and layer norms do not.
     fn weight_decay(&self, name: &str) -> f64 {
-        if name.ends_with(".bias") || name.contains("LayerNorm") { 0.0 } else { self.weight_decay }
+        if name.rsplit('.').next() == Some("bias") || name.contains("LayerNorm") { 0.0 } else { self.weight_decay }
     }
 }
 

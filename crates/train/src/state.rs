@@ -57,6 +57,9 @@ pub struct Saved {
     pub moments: Tensors,
 }
 
+/// Writes a checkpoint into the folder that it is given.
+pub type SaveCheckpoint<'a> = dyn Fn(&Path) -> Result<()> + 'a;
+
 /// The folder `models/train-state`.
 #[derive(Debug, Clone)]
 pub struct State {
@@ -104,7 +107,7 @@ impl State {
     /// # Errors
     ///
     /// When the folder cannot be written; the epoch before is then still there.
-    pub fn keep(&self, saved: &Saved, best: Option<&dyn Fn(&Path) -> Result<()>>) -> Result<()> {
+    pub fn keep(&self, saved: &Saved, best: Option<&SaveCheckpoint<'_>>) -> Result<()> {
         let number = saved.progress.epochs.len();
         fs::create_dir_all(&self.folder).with_context(|| format!("cannot make {}", self.folder.display()))?;
         let before = self.epochs();

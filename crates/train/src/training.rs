@@ -20,7 +20,7 @@ use crate::objective::Objective;
 use crate::optimizer::AdamW;
 use crate::progress::Progress as Bar;
 use crate::schedule::LearningRate;
-use crate::state::{Progress, Saved, State};
+use crate::state::{Progress, SaveCheckpoint, Saved, State};
 use crate::{batches, derived_seed};
 
 /// Losses are read from the device this many steps at a time, so that it need not wait for the host in between.
@@ -110,7 +110,9 @@ impl Run<'_> {
 
         let done = progress.epochs.len();
         let mut bar = Bar::new(per_epoch * self.train.epochs, per_epoch * done, self.train.epochs);
-        notes.iter().for_each(|note| bar.line(note));
+        for note in &notes {
+            bar.line(note);
+        }
         let mut timings = Vec::new();
         for epoch in done..self.train.epochs {
             if self.patience_is_out(&progress) {
@@ -249,7 +251,7 @@ impl Run<'_> {
         };
         let save = |folder: &Path| checkpoint.save(folder, self.tokenizer);
         let saved = Saved { progress, weights, moments: optimizer.tensors()? };
-        state.keep(&saved, is_best.then_some(&save as &dyn Fn(&Path) -> Result<()>))?;
+        state.keep(&saved, is_best.then_some(&save as &SaveCheckpoint<'_>))?;
         Ok((saved.progress, is_best))
     }
 

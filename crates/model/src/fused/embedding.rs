@@ -20,7 +20,7 @@ const SITE: u32 = 0;
 /// Hidden states `[tokens, hidden]`.
 pub(super) fn forward(embeddings: &Embeddings, batch: &Batch, pass: &Pass) -> Tensor<2> {
     let hidden = embeddings.word.weight.val().dims()[1];
-    let beta = embeddings.norm.beta.as_ref().map(|beta| beta.val());
+    let beta = embeddings.norm.beta.as_ref().map(burn::module::Param::val);
     let gamma = embeddings.norm.gamma.val();
     let beta = beta.unwrap_or_else(|| gamma.zeros_like());
     let inputs = [

@@ -97,10 +97,10 @@ pub(super) fn activate(kind: Activation, input: &[f32], output: &mut [f32]) {
                 for (output, &x) in output.iter_mut().zip(input) {
                     *output = x * normal(x).0;
                 }
-            })
+            });
         }
         Activation::GeluNew => {
-            each(|x| 0.5 * x * (1.0 + tanh(SQRT_2_OVER_PI * 0.044_715_f32.mul_add(x * x * x, x))), output)
+            each(|x| 0.5 * x * (1.0 + tanh(SQRT_2_OVER_PI * 0.044_715_f32.mul_add(x * x * x, x))), output);
         }
         Activation::Relu => each(|x| x.max(0.0), output),
     }
@@ -369,7 +369,7 @@ impl Heads<'_> {
     }
 
     /// Cuts `[tokens, width]` into sentences.
-    fn cut_rows<'v>(self, mut values: &'v mut [f32]) -> Vec<&'v mut [f32]> {
+    fn cut_rows(self, mut values: &mut [f32]) -> Vec<&mut [f32]> {
         let width = self.width();
         self.offsets
             .windows(2)

@@ -32,13 +32,15 @@ const OUTPUT_NORM: usize = 15;
 pub(super) fn forward(layer: &Layer, index: usize, hidden: Tensor<2>, config: &BertConfig, pass: &Pass) -> Tensor<2> {
     let linear = |linear: &Linear| {
         let weight = linear.weight.val();
-        let bias =
-            linear.bias.as_ref().map_or_else(|| Tensor::zeros([weight.dims()[1]], &weight.device()), |bias| bias.val());
+        let bias = linear
+            .bias
+            .as_ref()
+            .map_or_else(|| Tensor::zeros([weight.dims()[1]], &weight.device()), burn::module::Param::val);
         [Input::new(weight), Input::new(bias)]
     };
     let norm = |norm: &burn::nn::LayerNorm| {
         let gamma = norm.gamma.val();
-        let beta = norm.beta.as_ref().map_or_else(|| gamma.zeros_like(), |beta| beta.val());
+        let beta = norm.beta.as_ref().map_or_else(|| gamma.zeros_like(), burn::module::Param::val);
         [Input::new(gamma), Input::new(beta)]
     };
     let mut inputs = vec![Input::new(hidden)];
