@@ -64,7 +64,7 @@ const SHORT_PERSON: &str = "tall short old young happy strong weak rich kind poo
 const LONG_PERSON: &str = "intelligent generous ambitious talented confident creative arrogant elegant popular nervous \
     careful energetic";
 const SHORT_THING: &str = "heavy cheap small large new dirty big+ ugly strange shiny dusty tiny lovely filthy fancy";
-const LONG_THING: &str = "expensive beautiful valuable useful famous peculiar impressive unusual attractive \
+const LONG_THING: &str = "expensive beautiful valuable useful remarkable peculiar impressive unusual attractive \
     colorful wonderful";
 const NEWS: &str = "rumor theory fact report idea news";
 const DOUBTING: &str = "doubt accept dispute reject question repeat";

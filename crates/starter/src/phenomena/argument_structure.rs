@@ -35,13 +35,11 @@ pub(super) fn pair(draw: &mut Draw<'_>) -> Pair {
             let (praised, object, place) = (&draw.verb(&words.transitive).past, draw.person(), draw.place());
             Pair::statement(format!("{subject} {praised} {object} {place}"), format!("{subject} {praised} {place}"))
         }
+        // In the past: what somebody could do in general needs no object.
         4 => {
-            let (praised, sneezed) = (&draw.verb(&words.transitive), draw.verb(&words.intransitive));
-            let auxiliary = draw.one(&["will", "could", "should", "might", "must"]);
-            Pair::statement(
-                format!("{subject} {auxiliary} {}", sneezed.base),
-                format!("{subject} {auxiliary} {}", praised.base),
-            )
+            let (praised, sneezed) = (&draw.verb(&words.transitive).past, &draw.verb(&words.intransitive).past);
+            let when = *draw.one(words.past_times);
+            Pair::statement(format!("{subject} {sneezed} {when}"), format!("{subject} {praised} {when}"))
         }
         // Two objects, or one with `to`.
         5 => {

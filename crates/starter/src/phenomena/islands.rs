@@ -42,10 +42,10 @@ pub(super) fn pair(draw: &mut Draw<'_>) -> Pair {
         }
         // One half of a coordination.
         4 => {
-            let (place, second) = (draw.place(), draw.the(deed.kind, number));
+            let (when, second) = (*draw.one(words.past_times), draw.the(deed.kind, number));
             Pair::question(
-                format!("which {object} did {asked} {base} {place}"),
-                format!("which {object} did {asked} {base} and {second}"),
+                format!("which {object} did {asked} {base} {when}"),
+                format!("which {object} did {asked} {base} and {second} {when}"),
             )
         }
         5 => {
