@@ -366,7 +366,9 @@ impl Classifier {
         let dense = self.weights.dense.forward(pooled);
         let active = match self.architecture.pooling {
             Pooling::Cls => dense.tanh(),
-            Pooling::Mean => activation::gelu(dense),
+            // The flex device has an exact derivative of its own.
+            Pooling::Mean if self.fused => activation::gelu(dense),
+            Pooling::Mean => gelu(dense),
         };
         if self.fused
             && let Mode::Training { seed } = mode
@@ -395,9 +397,16 @@ impl Drop {
     }
 }
 
+/// x·Φ(x), composed of the error function: Burn's own GELU is differentiated, on most devices, as if it were the tanh
+/// approximation, which training against `PyTorch` shows in the fourth digit of the loss after one step.
+fn gelu<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
+    let distribution = tensor.clone().mul_scalar(std::f64::consts::FRAC_1_SQRT_2).erf().add_scalar(1.0).mul_scalar(0.5);
+    tensor * distribution
+}
+
 fn activate(tensor: Tensor<3>, kind: Activation) -> Tensor<3> {
     match kind {
-        Activation::Gelu => activation::gelu(tensor),
+        Activation::Gelu => gelu(tensor),
         Activation::GeluNew => {
             let inner = (tensor.clone() + tensor.clone().powi_scalar(3).mul_scalar(0.044_715))
                 .mul_scalar((2.0 / std::f64::consts::PI).sqrt());
