@@ -24,13 +24,12 @@ pub fn test(root: &Path) -> Result<()> {
     run(cargo().args(["test", "--release", "--locked", "--workspace"]))?;
     build(&[])?;
     if root.join("models/base/model.safetensors").exists() || base_model_is_fetched(root)? {
-        let tests =
-            ["test", "--release", "--locked", "--package", "wellformed-model", "--test", "parity", "--", "--ignored"];
+        let tests = ["test", "--release", "--locked", "--workspace", "--test", "parity", "--", "--ignored"];
         run(cargo().args(tests))?;
     } else {
         eprintln!("NOT TESTED: the base model is out of reach, so it is not compared with transformers here");
     }
-    run(cargo().args(["test", "--release", "--locked", "--package", "xtask", "--test", "dvc", "--", "--ignored"]))
+    run(cargo().args(["test", "--release", "--locked", "--workspace", "--test", "dvc", "--", "--ignored"]))
 }
 
 /// Brings the base model of params.yaml; `false` when its source is out of reach.

@@ -19,9 +19,6 @@ use crate::process::{cargo, quietly, run, status};
 /// What `fetch` ends with when a source cannot be reached, as opposed to being wrong.
 pub const UNREACHABLE: i32 = 3;
 
-/// The packages whose binaries dvc.yaml runs.
-pub const STAGES: [&str; 4] = ["fetch", "prepare", "train", "eval"];
-
 /// What was asked for.
 #[derive(Debug, Clone, Default)]
 pub struct Wishes {
@@ -73,14 +70,14 @@ pub fn build(extra: &[&str]) -> Result<()> {
         return Ok(());
     }
     let features = std::env::var("WELLFORMED_FEATURES").unwrap_or_default();
-    for stage in STAGES {
-        let mut command = cargo();
-        command.args(["build", "--release", "--locked", "--package", &format!("wellformed-{stage}")]);
-        if ["train", "eval"].contains(&stage) && !features.is_empty() {
-            command.args(["--features", &features]);
-        }
-        run(command.args(extra))?;
-    }
+    let features: Vec<String> = features
+        .split([',', ' '])
+        .filter(|feature| !feature.is_empty())
+        .flat_map(|feature| ["train", "eval"].map(|stage| format!("wellformed-{stage}/{feature}")))
+        .collect();
+    let mut command = cargo();
+    command.args(["build", "--release", "--locked", "--workspace", "--bins", "--features", &features.join(",")]);
+    run(command.args(extra))?;
     Ok(())
 }
 
