@@ -154,14 +154,21 @@ pub fn write_examples(path: &Path, examples: &[Example]) -> Result<()> {
         text(|example| example.domain.name()),
         Arc::new(input_ids.finish()),
     ];
-    let schema = Arc::new(schema());
-    let batch = RecordBatch::try_new(schema.clone(), columns)?;
+    write_parquet(path, &RecordBatch::try_new(Arc::new(schema()), columns)?)
+}
+
+/// Writes a table as Parquet, whole or not at all; the same table gives the same bytes.
+///
+/// # Errors
+///
+/// When the file cannot be written.
+pub fn write_parquet(path: &Path, table: &RecordBatch) -> Result<()> {
     let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
     write_whole(path, |writer| {
         // The Parquet writer wants a type that can cross threads; a buffer in memory is one.
         let mut bytes = Vec::new();
-        let mut parquet = ArrowWriter::try_new(&mut bytes, schema, Some(properties))?;
-        parquet.write(&batch)?;
+        let mut parquet = ArrowWriter::try_new(&mut bytes, table.schema(), Some(properties))?;
+        parquet.write(table)?;
         parquet.close()?;
         Ok(writer.write_all(&bytes)?)
     })

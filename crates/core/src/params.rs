@@ -507,13 +507,14 @@ impl Params {
         Ok(S::from_params(&Self::load(path, sets)?))
     }
 
-    /// The names of the environment variables that override a parameter now. DVC does not see them, so a stage
-    /// that runs with one says so.
-    pub fn environment_overrides() -> Vec<String> {
+    /// What a stage says first when environment variables override parameters, because DVC does not see them; `None`
+    /// when there are none.
+    pub fn override_warning() -> Option<String> {
         let mut names: Vec<String> =
             environment().map(|(name, _)| name).filter(|name| overridden(name).is_some()).collect();
         names.sort();
-        names
+        let named = (!names.is_empty()).then(|| names.join(", "));
+        named.map(|names| format!("warning: {names} overrides params.yaml; DVC does not know of it"))
     }
 
     fn validate(&self) -> Result<(), ParamsError> {

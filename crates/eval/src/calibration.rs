@@ -2,10 +2,9 @@
 
 use anyhow::{Context, Result};
 use serde::Serialize;
-use wellformed_metrics::{fit_temperature, log_loss, probability};
+use wellformed_metrics::{fit_temperature, log_loss, probability, rounded};
 
 use crate::predict::Predicted;
-use crate::rounded;
 
 /// How logits become a probability and a decision: `calibration.json`.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -38,9 +38,3 @@ pub fn evaluate(stage: &EvalStage, places: &Places) -> Result<Vec<String>> {
     report.write(places)?;
     Ok(report.summary())
 }
-
-/// Six decimals: more than the figures mean, and few enough that a diff of the reports can be read.
-pub(crate) fn rounded(value: f64) -> f64 {
-    // Adding 0 turns −0 into 0.
-    (value * 1e6).round() / 1e6 + 0.0
-}

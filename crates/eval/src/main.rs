@@ -18,9 +18,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let overrides = Params::environment_overrides();
-    if !overrides.is_empty() {
-        eprintln!("warning: {} overrides params.yaml; DVC does not know of it", overrides.join(", "));
+    if let Some(warning) = Params::override_warning() {
+        eprintln!("{warning}");
     }
     match run(&arguments) {
         Ok(lines) => {

@@ -7,11 +7,10 @@ use serde::Serialize;
 use wellformed_core::params::EvalParams;
 use wellformed_metrics::{
     Confusion, MetricError, Scores, average_precision, bootstrap, brier_score, expected_calibration_error, log_loss,
-    roc_auc,
+    roc_auc, rounded,
 };
 
-use crate::report::Scored;
-use crate::rounded;
+use crate::predict::Scored;
 
 /// `metrics.json`. Parts without sentences are left out.
 #[derive(Debug, Clone, PartialEq, Serialize)]

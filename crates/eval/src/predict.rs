@@ -1,6 +1,6 @@
 //! From prepared sentences to logits.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use wellformed_core::dataset::{Domain, Example, Label, Split, read_examples};
 use wellformed_core::params::EvalStage;
@@ -44,6 +44,27 @@ impl Predicted {
     }
 }
 
+/// A prediction with its probabilities.
+#[derive(Debug, Clone)]
+pub struct Scored<'a> {
+    /// The sentence and its logits.
+    pub predicted: &'a Predicted,
+    /// The calibrated probability of *acceptable*.
+    pub p_acceptable: f64,
+    /// The same at temperature 1.
+    pub p_uncalibrated: f64,
+}
+
+impl Scored<'_> {
+    pub(crate) fn is_acceptable(&self) -> bool {
+        self.predicted.label == Label::Acceptable
+    }
+
+    pub(crate) fn is_predicted_acceptable(&self) -> bool {
+        self.predicted.decision() == Label::Acceptable
+    }
+}
+
 /// Runs the checkpoint over every split in [`SPLITS`].
 ///
 /// # Errors
@@ -82,17 +103,7 @@ fn check_fit(examples: &[(Split, Example)], checkpoint: &Checkpoint, places: &Pl
                 model.display()
             )
         };
-        let length = example.input_ids.len();
-        ensure!(
-            length <= encoder.max_position_embeddings,
-            "{}: it has {length} tokens, the model at most {}",
-            place(),
-            encoder.max_position_embeddings
-        );
-        let known = |id: &i32| usize::try_from(*id).is_ok_and(|id| id < encoder.vocab_size);
-        if let Some(id) = example.input_ids.iter().find(|id| !known(id)) {
-            anyhow::bail!("{}: it has the token {id}, the model's vocabulary {} entries", place(), encoder.vocab_size);
-        }
+        encoder.check_sequence(&example.input_ids).with_context(place)?;
     }
     Ok(())
 }

@@ -6,40 +6,16 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use arrow::array::{ArrayRef, Float32Array, Float64Array, Int8Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
-use parquet::arrow::ArrowWriter;
-use parquet::basic::Compression;
-use parquet::file::properties::WriterProperties;
-use wellformed_core::dataset::{Domain, Label, Split};
-use wellformed_core::files::{write_json, write_whole};
+use wellformed_core::dataset::{Domain, Split, write_parquet};
+use wellformed_core::files::write_json;
 use wellformed_core::params::EvalParams;
 use wellformed_metrics::probability;
 
 use crate::calibration::Calibration;
 use crate::measures::{Metrics, Part, Phenomena};
 use crate::places::Places;
-use crate::predict::Predicted;
+use crate::predict::{Predicted, Scored};
 use crate::tables::{self, Table};
-
-/// A prediction with its probabilities.
-#[derive(Debug, Clone)]
-pub struct Scored<'a> {
-    /// The sentence and its logits.
-    pub predicted: &'a Predicted,
-    /// The calibrated probability of *acceptable*.
-    pub p_acceptable: f64,
-    /// The same at temperature 1.
-    pub p_uncalibrated: f64,
-}
-
-impl Scored<'_> {
-    pub(crate) fn is_acceptable(&self) -> bool {
-        self.predicted.label == Label::Acceptable
-    }
-
-    pub(crate) fn is_predicted_acceptable(&self) -> bool {
-        self.predicted.decision() == Label::Acceptable
-    }
-}
 
 /// Everything that is said about a checkpoint.
 #[derive(Debug, Clone)]
@@ -148,16 +124,7 @@ impl<'a> Report<'a> {
             logit(0),
             logit(1),
         ];
-        let batch = RecordBatch::try_new(schema.clone(), columns)?;
-        let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
-        write_whole(path, |writer| {
-            // The Parquet writer wants a type that can cross threads; a buffer in memory is one.
-            let mut bytes = Vec::new();
-            let mut parquet = ArrowWriter::try_new(&mut bytes, schema, Some(properties))?;
-            parquet.write(&batch)?;
-            parquet.close()?;
-            Ok(writer.write_all(&bytes)?)
-        })
+        write_parquet(path, &RecordBatch::try_new(schema, columns)?)
     }
 
     /// The lines that a person reads at the end.

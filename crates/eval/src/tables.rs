@@ -4,11 +4,10 @@ use std::path::Path;
 
 use anyhow::Result;
 use wellformed_core::files::write_whole;
-use wellformed_metrics::{precision_recall_curve, reliability, roc_curve};
+use wellformed_metrics::{precision_recall_curve, reliability, roc_curve, rounded};
 
 use crate::measures::{by_source, confusion, if_both_classes, labels, probabilities, uncalibrated};
-use crate::report::Scored;
-use crate::rounded;
+use crate::predict::Scored;
 
 /// A table with a header.
 #[derive(Debug, Clone, PartialEq)]

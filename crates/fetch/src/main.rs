@@ -13,9 +13,8 @@ use arguments::Arguments;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let overrides = Params::environment_overrides();
-    if !overrides.is_empty() {
-        eprintln!("warning: {} overrides params.yaml; DVC does not know of it", overrides.join(", "));
+    if let Some(warning) = Params::override_warning() {
+        eprintln!("{warning}");
     }
     let stage = match Params::load_stage(&arguments.params, &arguments.sets) {
         Ok(stage) => stage,

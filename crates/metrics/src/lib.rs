@@ -78,3 +78,9 @@ fn check_values(values: &[f64], wanted: &'static str, holds: impl Fn(f64) -> boo
         None => Ok(()),
     }
 }
+
+/// Six decimals: more than the figures mean, and few enough that a diff of the reports can be read.
+pub fn rounded(value: f64) -> f64 {
+    // Adding 0 turns −0 into 0.
+    (value * 1e6).round() / 1e6 + 0.0
+}

@@ -16,6 +16,7 @@ use wellformed_core::params::{DeviceKind, ModelParams, Pooling};
 use crate::batch::Batch;
 use crate::config::{Activation, BertConfig};
 use crate::device::Chosen;
+use crate::follow_path;
 use crate::fused;
 use crate::names::{ParameterPath, stable_hash};
 use crate::weights::{self, Named, Tensors, WeightsError};
@@ -416,18 +417,6 @@ fn activate(tensor: Tensor<3>, kind: Activation) -> Tensor<3> {
     }
 }
 
-macro_rules! walk {
-    () => {
-        fn enter_module(&mut self, name: &str, _container: &str) {
-            self.path.enter(name);
-        }
-
-        fn exit_module(&mut self, _name: &str, _container: &str) {
-            self.path.exit();
-        }
-    };
-}
-
 struct Names {
     path: ParameterPath,
     pooling: Pooling,
@@ -444,7 +433,7 @@ impl Names {
 }
 
 impl ModuleVisitor for Names {
-    walk!();
+    follow_path!();
 
     fn visit_float<const D: usize>(&mut self, _param: &Param<Tensor<D>>) {
         self.expected.insert(self.path.name(self.pooling).0);
@@ -476,7 +465,7 @@ struct Gather {
 }
 
 impl ModuleVisitor for Gather {
-    walk!();
+    follow_path!();
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let (name, transposed) = self.path.name(self.pooling);
@@ -498,7 +487,7 @@ struct Fill<'a> {
 }
 
 impl ModuleMapper for Fill<'_> {
-    walk!();
+    follow_path!();
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let (name, transposed) = self.path.name(self.pooling);
@@ -523,10 +512,10 @@ struct Draw {
 }
 
 impl ModuleMapper for Draw {
-    walk!();
+    follow_path!();
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let (name, transposed) = self.path.name(Pooling::Mean);
+        let (name, _) = self.path.name(Pooling::Mean);
         let tensor = param.val();
         let device = tensor.device();
         let shape = tensor.dims().to_vec();
@@ -540,8 +529,6 @@ impl ModuleMapper for Draw {
             vec![if name.ends_with("LayerNorm.weight") { 1.0 } else { 0.0 }; count]
         };
         let drawn = Named { shape, values };
-        // Drawn in PyTorch's layout would be as good; keep the plain order whatever the layout.
-        let _ = transposed;
         param.map(|_| Tensor::from_data(drawn.into_data(), &device))
     }
 }

@@ -96,6 +96,21 @@ impl BertConfig {
         self.hidden_size / self.num_attention_heads
     }
 
+    /// Whether this encoder can take a sequence: neither too long for its positions nor with a token that it lacks.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, for a message that names the sentence.
+    pub fn check_sequence(&self, ids: &[i32]) -> Result<()> {
+        let (length, positions) = (ids.len(), self.max_position_embeddings);
+        ensure!(length <= positions, "it has {length} tokens, the model at most {positions}");
+        let known = |id: &i32| usize::try_from(*id).is_ok_and(|id| id < self.vocab_size);
+        if let Some(id) = ids.iter().find(|id| !known(id)) {
+            bail!("it has the token {id}, the model's vocabulary {} entries", self.vocab_size);
+        }
+        Ok(())
+    }
+
     fn validate(&self) -> Result<()> {
         if self.model_type != "bert" {
             bail!("model_type is {:?}, but only \"bert\" is supported", self.model_type);

@@ -61,6 +61,20 @@ impl ParameterPath {
     }
 }
 
+/// The two methods by which a visitor or mapper of modules keeps its field `path: ParameterPath` where it stands.
+#[macro_export]
+macro_rules! follow_path {
+    () => {
+        fn enter_module(&mut self, name: &str, _container: &str) {
+            self.path.enter(name);
+        }
+
+        fn exit_module(&mut self, _name: &str, _container: &str) {
+            self.path.exit();
+        }
+    };
+}
+
 /// FNV-1a: a hash that is the same on every machine and in every version of Rust.
 pub fn stable_hash(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))

@@ -11,6 +11,7 @@ use wellformed_model::batch::Batch;
 use wellformed_model::classifier::{Architecture, Classifier, Mode};
 use wellformed_model::config::{Activation, BertConfig};
 use wellformed_model::device::open;
+use wellformed_model::follow_path;
 use wellformed_model::names::ParameterPath;
 
 fn config(activation: Activation) -> BertConfig {
@@ -49,13 +50,7 @@ struct Collect {
 }
 
 impl ModuleVisitor for Collect {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.enter(name);
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.exit();
-    }
+    follow_path!();
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(gradient) = self.grads.remove::<D>(param.id) {

@@ -64,11 +64,6 @@ pub struct Summary {
     pub tokens: usize,
 }
 
-/// To six decimals: a diff of a report then shows what changed and not what wobbled.
-pub fn rounded(value: f64) -> f64 {
-    (value * 1e6).round() / 1e6
-}
-
 /// Writes `history.json`, `steps.csv` and `metrics.json`, each whole or not at all.
 ///
 /// # Errors

@@ -45,9 +45,8 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<String> {
-    let overrides = Params::environment_overrides();
-    if !overrides.is_empty() {
-        eprintln!("warning: {} overrides params.yaml; DVC does not know of it", overrides.join(", "));
+    if let Some(warning) = Params::override_warning() {
+        eprintln!("{warning}");
     }
     let params = Params::load_stage(&arguments.params, &arguments.sets)?;
     let (line, timings) = stage::run(&params, &Places::in_project(Path::new("")))?;

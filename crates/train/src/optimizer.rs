@@ -15,6 +15,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
 use wellformed_core::params::{DeviceKind, Pooling, TrainParams};
 use wellformed_model::classifier::Classifier;
+use wellformed_model::follow_path;
 use wellformed_model::names::ParameterPath;
 use wellformed_model::weights::{Named, Tensors, named};
 
@@ -236,13 +237,7 @@ impl Collect {
 }
 
 impl ModuleVisitor for Collect {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.enter(name);
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.exit();
-    }
+    follow_path!();
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(gradient) = self.grads.remove::<D>(param.id) {
@@ -263,13 +258,7 @@ struct HostUpdate<'a> {
 }
 
 impl ModuleMapper for HostUpdate<'_> {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.enter(name);
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.exit();
-    }
+    follow_path!();
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let name = self.path.name(self.step.settings.pooling).0;
@@ -353,13 +342,7 @@ struct DeviceUpdate<'a> {
 }
 
 impl ModuleMapper for DeviceUpdate<'_> {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.enter(name);
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.exit();
-    }
+    follow_path!();
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let Settings { beta1, beta2, epsilon, pooling, .. } = *self.step.settings;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use wellformed_core::dataset::{Example, read_examples};
 use wellformed_core::files::{sha256_bytes, sha256_file};
 use wellformed_core::params::TrainStage;
@@ -98,25 +98,15 @@ pub fn run(stage: &TrainStage, places: &Places) -> Result<(String, Vec<Timing>)>
 
 /// Prepared data and base model must belong together.
 fn check(path: &Path, examples: &[Example], config: &BertConfig) -> Result<()> {
-    let again = "run the prepare stage again for this base model";
     for example in examples {
-        let length = example.input_ids.len();
-        ensure!(
-            length <= config.max_position_embeddings,
-            "{}: sentence {} has {length} tokens, but the base model knows {} positions; lower prepare.max_length",
-            path.display(),
-            example.id,
-            config.max_position_embeddings
-        );
-        let known = |&id: &i32| usize::try_from(id).is_ok_and(|id| id < config.vocab_size);
-        if let Some(id) = example.input_ids.iter().find(|id| !known(id)) {
-            anyhow::bail!(
-                "{}: sentence {} has token {id}, but the base model knows {} tokens; {again}",
+        config.check_sequence(&example.input_ids).with_context(|| {
+            format!(
+                "{}, sentence {}, does not fit the base model; lower prepare.max_length, or run the prepare stage again \
+                 for this model",
                 path.display(),
-                example.id,
-                config.vocab_size
-            );
-        }
+                example.id
+            )
+        })?;
     }
     Ok(())
 }

@@ -8,14 +8,14 @@ use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::Tensor;
 use wellformed_core::dataset::{Example, Label};
 use wellformed_core::params::{ModelParams, SelectBy, TrainParams};
-use wellformed_metrics::{Confusion, log_loss, softmax2};
+use wellformed_metrics::{Confusion, log_loss, rounded, softmax2};
 use wellformed_model::batch::Batch;
 use wellformed_model::checkpoint::{Checkpoint, Origin, predict};
 use wellformed_model::classifier::{Classifier, Mode};
 use wellformed_model::device::Chosen;
 use wellformed_model::weights::named;
 
-use crate::history::{Epoch, Step, Summary, rounded};
+use crate::history::{Epoch, Step, Summary};
 use crate::objective::Objective;
 use crate::optimizer::AdamW;
 use crate::progress::Progress as Bar;
@@ -287,7 +287,7 @@ impl Unread {
             ensure!(
                 loss.is_finite() && gradient_norm.is_finite(),
                 "step {step}: the loss is {loss} and the gradient's norm {gradient_norm}: training has diverged. Lower \
-                 train.lr, lengthen train.warmup_ratio or switch on train.clip_norm. The last complete epoch is kept."
+                 train.lr, lengthen train.warmup_ratio or switch on train.clip_norm."
             );
             bar.loss(loss);
             steps.push(Step { step, loss, lr, gradient_norm });
