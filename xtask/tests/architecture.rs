@@ -21,10 +21,17 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("prepare", &["core", "starter"]),
     ("train", &["core", "metrics", "model"]),
     ("eval", &["core", "metrics", "model"]),
+    ("onnx", &["core"]),
+    ("kernels", &[]),
+    ("infer", &["core", "kernels", "onnx"]),
+    ("export", &["core", "infer", "metrics", "model", "onnx"]),
+    ("predict", &["core", "infer"]),
+    ("serve", &["core", "infer"]),
+    ("lambda", &["core", "infer"]),
 ];
 
 /// The crates that may use Burn, directly or through another crate.
-const MAY_USE_BURN: &[&str] = &["model", "train", "eval"];
+const MAY_USE_BURN: &[&str] = &["model", "train", "eval", "export"];
 
 /// The stages, and the parameters that their code reads.
 const STAGES: &[(&str, &[&str])] = &[

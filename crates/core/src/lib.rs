@@ -1,11 +1,21 @@
-//! Names shared by every stage of the pipeline.
+//! Names shared by every part of the project.
 //!
-//! Typed parameters ([`params`]), the labels and splits of the corpus and the Arrow schema of the prepared data
-//! ([`dataset`]), digests and whole-or-nothing writes ([`files`]).
+//! | module | feature | what is in it |
+//! |---|---|---|
+//! | [`label`] | | the two answers of the model |
+//! | [`bundle`] | | the manifest of what ships, `models/bundle/bundle.json` |
+//! | [`files`] | | digests, and writes that are whole or nothing |
+//! | [`params`] | `params` | typed parameters |
+//! | [`dataset`] | `dataset` | splits, and the Arrow schema of the prepared data |
 //!
 //! Invariant: this crate knows nothing of Burn, of ONNX or of the network.
 
+pub mod bundle;
+#[cfg(feature = "dataset")]
 pub mod dataset;
 pub mod files;
+pub mod label;
+#[cfg(feature = "params")]
 mod layers;
+#[cfg(feature = "params")]
 pub mod params;

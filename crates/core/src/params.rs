@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::bundle::Precision;
 use crate::layers::{self, Layer};
 
 /// The environment variables that override parameters start with this; `__` separates section and key.
@@ -34,6 +35,8 @@ pub struct Params {
     pub train: TrainParams,
     /// The evaluation.
     pub eval: EvalParams,
+    /// The bundle.
+    pub export: ExportParams,
 }
 
 /// Which corpus `fetch` brings, and from where.
@@ -373,6 +376,18 @@ pub struct EvalParams {
     pub calibration_bins: usize,
 }
 
+/// The bundle, and the bounds that it must keep.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExportParams {
+    /// The precision that is served when nobody asks for another.
+    pub precision: Precision,
+    /// Largest difference of a logit on validation between the checkpoint in Burn and the exported fp32 model.
+    pub max_logit_diff: f64,
+    /// Largest loss of MCC on validation from fp32 to int8.
+    pub max_mcc_drop: f64,
+}
+
 /// The parameters of one stage: what it may read, and nothing else.
 pub trait StageParams: Serialize {
     /// The keys of `params.yaml` that the stage reads, as its `params:` list in `dvc.yaml`.
@@ -418,6 +433,21 @@ stage! {
 stage! {
     /// What `eval` reads.
     EvalStage { seed: u64, compute: ComputeParams, eval: EvalParams }
+}
+
+stage! {
+    /// What `export` reads: everything, because the bundle carries all parameters.
+    ExportStage {
+        seed: u64,
+        data: DataParams,
+        base: BaseParams,
+        prepare: PrepareParams,
+        compute: ComputeParams,
+        model: ModelParams,
+        train: TrainParams,
+        eval: EvalParams,
+        export: ExportParams,
+    }
 }
 
 /// Why the parameters were refused.
@@ -520,8 +550,8 @@ impl Params {
     fn validate(&self) -> Result<(), ParamsError> {
         let share = |key, value, allowed| check((0.0..1.0).contains(&value), key, value, allowed);
         let positive = |key, value| check(value > 0, key, value, "at least 1");
-        let (data, base, prepare, model, train, eval) =
-            (&self.data, &self.base, &self.prepare, &self.model, &self.train, &self.eval);
+        let (data, base, prepare, model, train, eval, export) =
+            (&self.data, &self.base, &self.prepare, &self.model, &self.train, &self.eval, &self.export);
 
         data.source()?;
         let web = ["https://", "http://"].iter().any(|scheme| data.cola.url.starts_with(scheme));
@@ -580,7 +610,11 @@ impl Params {
         check(eval.bootstrap_samples >= 100, "eval.bootstrap_samples", eval.bootstrap_samples, "at least 100")?;
         let coverage = eval.confidence > 0.5 && eval.confidence < 1.0;
         check(coverage, "eval.confidence", eval.confidence, "between 0.5 and 1")?;
-        check(eval.calibration_bins >= 2, "eval.calibration_bins", eval.calibration_bins, "at least 2")
+        check(eval.calibration_bins >= 2, "eval.calibration_bins", eval.calibration_bins, "at least 2")?;
+
+        let bound = |value: f64| value > 0.0 && value.is_finite();
+        check(bound(export.max_logit_diff), "export.max_logit_diff", export.max_logit_diff, "above 0")?;
+        check(bound(export.max_mcc_drop), "export.max_mcc_drop", export.max_mcc_drop, "above 0")
     }
 }
 
@@ -592,7 +626,7 @@ fn environment() -> impl Iterator<Item = (String, String)> {
 /// The parameter that a variable of the environment overrides: `train.lr` for `WELLFORMED_TRAIN__LR`. Other tools of
 /// the project read variables of the same prefix; only those of a section are parameters.
 fn overridden(name: &str) -> Option<String> {
-    const SECTIONS: [&str; 7] = ["data", "base", "prepare", "compute", "model", "train", "eval"];
+    const SECTIONS: [&str; 8] = ["data", "base", "prepare", "compute", "model", "train", "eval", "export"];
     let key = name.strip_prefix(ENV_PREFIX)?.to_ascii_lowercase().replace("__", ".");
     let of_section = key.split_once('.').is_some_and(|(section, _)| SECTIONS.contains(&section));
     (key == "seed" || of_section).then_some(key)

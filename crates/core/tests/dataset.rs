@@ -1,7 +1,8 @@
 //! The prepared data, written and read.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
-use wellformed_core::dataset::{Domain, Example, Label, read_examples, write_examples};
+use wellformed_core::dataset::{Domain, Example, read_examples, write_examples};
+use wellformed_core::label::Label;
 
 fn example(id: &str, label: Label, domain: Domain, input_ids: Vec<i32>) -> Example {
     let (sentence, source) = (format!("The cat of {id} \u{e9} sleeps."), "ours".to_owned());

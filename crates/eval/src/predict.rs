@@ -2,7 +2,8 @@
 
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
-use wellformed_core::dataset::{Domain, Example, Label, Split, read_examples};
+use wellformed_core::dataset::{Domain, Example, Split, read_examples};
+use wellformed_core::label::Label;
 use wellformed_core::params::EvalStage;
 use wellformed_model::checkpoint::Checkpoint;
 use wellformed_model::device;

@@ -18,7 +18,8 @@ use std::io::{BufReader, ErrorKind, Read};
 use std::path::Path;
 
 use serde_json::Value;
-use wellformed_core::dataset::{Domain, Label};
+use wellformed_core::dataset::Domain;
+use wellformed_core::label::Label;
 use zip::ZipArchive;
 
 use crate::error::{Place, PrepareError};

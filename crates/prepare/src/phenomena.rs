@@ -1,6 +1,7 @@
 //! The split `phenomena`: minimal pairs that the project generates, a check list of single rules of grammar.
 
-use wellformed_core::dataset::{Domain, Label};
+use wellformed_core::dataset::Domain;
+use wellformed_core::label::Label;
 use wellformed_starter::{Sizes, generate};
 
 use crate::corpus::Sentence;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use serde::Serialize;
-use wellformed_core::dataset::{Label, Split};
+use wellformed_core::dataset::Split;
+use wellformed_core::label::Label;
 
 use crate::split::Cleaning;
 use crate::tokens::Prepared;

@@ -13,7 +13,8 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use wellformed_core::dataset::{Domain, Label};
+use wellformed_core::dataset::Domain;
+use wellformed_core::label::Label;
 
 use crate::error::{BadRows, Place, PrepareError};
 

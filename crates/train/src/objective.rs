@@ -1,7 +1,7 @@
 //! What is minimised: cross-entropy with label smoothing and class weights.
 
 use burn::tensor::{Tensor, TensorData, activation};
-use wellformed_core::dataset::Label;
+use wellformed_core::label::Label;
 use wellformed_core::params::{ClassWeights, TrainParams};
 
 /// Cross-entropy as `torch.nn.CrossEntropyLoss(weight, label_smoothing)` defines it, with two classes.

@@ -6,7 +6,8 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 use tempfile::TempDir;
-use wellformed_core::dataset::{Domain, Example, Label, Split, write_examples};
+use wellformed_core::dataset::{Domain, Example, Split, write_examples};
+use wellformed_core::label::Label;
 use wellformed_core::params::{DeviceKind, Pooling};
 use wellformed_model::checkpoint::{Checkpoint, Origin};
 use wellformed_model::classifier::{Architecture, Classifier};

@@ -1,7 +1,8 @@
 //! `metrics.json` and `calibration.json`.
 
 use serde_json::Value;
-use wellformed_core::dataset::{Domain, Label, Split};
+use wellformed_core::dataset::{Domain, Split};
+use wellformed_core::label::Label;
 use wellformed_eval::report::Report;
 
 use crate::support::{fixture, params, predicted, predictions};

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use wellformed_core::dataset::{Domain, Example, Label, Split};
+use wellformed_core::dataset::{Domain, Example, Split};
+use wellformed_core::label::Label;
 use wellformed_core::params::EvalParams;
 use wellformed_eval::predict::Predicted;
 

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use arrow::array::{Array, Float64Array, Int8Array, StringArray};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use wellformed_core::dataset::{Domain, Label, Split};
+use wellformed_core::dataset::{Domain, Split};
+use wellformed_core::label::Label;
 use wellformed_eval::places::Places;
 use wellformed_eval::predict::Predicted;
 use wellformed_eval::report::Report;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int32Array, Int64Array, LargeStringArray, RecordBatch, StringArray};
 use parquet::arrow::ArrowWriter;
-use wellformed_core::dataset::{Domain, Label, Split};
+use wellformed_core::dataset::{Domain, Split};
+use wellformed_core::label::Label;
 use wellformed_prepare::phenomena;
 
 use crate::support::{Project, cola, stage, table};

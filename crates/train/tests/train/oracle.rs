@@ -6,7 +6,7 @@ use std::fs;
 use burn::optim::GradientsParams;
 use serde::Deserialize;
 use serde_json::Value;
-use wellformed_core::dataset::Label;
+use wellformed_core::label::Label;
 use wellformed_core::params::DeviceKind;
 use wellformed_model::batch::Batch;
 use wellformed_model::classifier::{Architecture, Classifier, Mode};

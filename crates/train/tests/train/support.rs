@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use wellformed_core::dataset::{Domain, Example, Label, write_examples};
+use wellformed_core::dataset::{Domain, Example, write_examples};
+use wellformed_core::label::Label;
 use wellformed_core::params::{Params, StageParams, TrainParams, TrainStage};
 
 pub(crate) fn manifest() -> &'static Path {

@@ -1,0 +1,3 @@
+//! The binary `export`.
+
+fn main() {}

@@ -1,0 +1,35 @@
+//! What can go wrong.
+
+use std::path::PathBuf;
+
+/// Why a bundle could not be opened or a sentence not be predicted.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file of the bundle is missing or cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file of the bundle is not what it must be.
+    #[error("{path}: {problem}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, what was expected, what to do.
+        problem: String,
+    },
+    /// The text is empty, or only white space.
+    #[error("the sentence is empty")]
+    Empty,
+    /// The threads could not be started.
+    #[error("cannot start {threads} threads: {problem}")]
+    Threads {
+        /// How many were asked for.
+        threads: usize,
+        /// Why it failed.
+        problem: String,
+    },
+}

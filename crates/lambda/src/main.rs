@@ -1,0 +1,3 @@
+//! The binary `bootstrap`.
+
+fn main() {}
