@@ -23,7 +23,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("eval", &["core", "metrics", "model"]),
     ("onnx", &["core"]),
     ("kernels", &[]),
-    ("infer", &["core", "kernels", "onnx"]),
+    ("infer", &["core", "kernels", "metrics", "onnx"]),
     ("export", &["core", "infer", "metrics", "model", "onnx"]),
     ("predict", &["core", "infer"]),
     ("serve", &["core", "infer"]),

@@ -24,6 +24,15 @@ pub enum Error {
     /// The text is empty, or only white space.
     #[error("the sentence is empty")]
     Empty,
+    /// A word was to be masked, but the vocabulary has no `[MASK]`.
+    #[error("the bundle's vocabulary has no [MASK]; leave words out instead")]
+    NoMask,
+    /// The tokenizer gave up on a text.
+    #[error("cannot tokenise: {problem}")]
+    Tokenizer {
+        /// Why.
+        problem: String,
+    },
     /// The threads could not be started.
     #[error("cannot start {threads} threads: {problem}")]
     Threads {
@@ -32,4 +41,10 @@ pub enum Error {
         /// Why it failed.
         problem: String,
     },
+}
+
+impl Error {
+    pub(crate) fn tokenizer(problem: impl ToString) -> Self {
+        Self::Tokenizer { problem: problem.to_string() }
+    }
 }

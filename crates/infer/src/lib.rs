@@ -14,9 +14,12 @@
 //!
 //! Invariant: this crate knows nothing of Burn.
 
+mod bundle;
+mod engine;
 mod error;
 mod prediction;
 mod predictor;
+mod tokenizer;
 
 pub use error::Error;
 pub use prediction::{Explanation, Perturbation, Prediction, Timing, Tokens, Word};

@@ -1,1 +1,58 @@
-//! Under construction.
+//! Inference's inner loops, in the instructions that the processor has.
+//!
+//! | module | what it computes |
+//! |---|---|
+//! | [`isa`] | which instructions there are, found out once at run time |
+//! | [`f32`](mod@f32) | rows times a packed matrix of 32-bit floating point |
+//! | [`i8`](mod@i8) | rows quantised to 8 bits, and those times a packed 8-bit matrix |
+//! | [`vector`] | layer norm, activations, attention |
+//! | [`mapped`] | a file as bytes, without reading it |
+//!
+//! This is the only crate of the project with unsafe code, and its interface is safe: slices are checked before a
+//! pointer is made of them, and an [`Isa`] can only be had for instructions that the processor was asked for.
+//!
+//! Every row of a product is computed in the same order whatever other rows there are, so a row's result does not
+//! depend on its batch, to the last bit. Between processors the last bits differ, because fused multiply-add rounds
+//! once and other instructions twice.
+
+mod aligned;
+pub mod f32;
+pub mod i8;
+pub mod isa;
+pub mod mapped;
+pub mod vector;
+
+pub use isa::Isa;
+
+/// Columns that one panel of a packed matrix holds.
+pub(crate) const PANEL: usize = 32;
+
+/// Rows of one tile: as many as the registers take.
+pub(crate) const ROWS: usize = 12;
+
+/// Splits `rows` into tiles of at most [`ROWS`], as even as can be: two tiles of 7 are faster than 12 and 2.
+pub(crate) fn tiles(rows: usize) -> impl Iterator<Item = (usize, usize)> {
+    let count = rows.div_ceil(ROWS).max(1);
+    (0..count).map(move |tile| (tile * rows / count, (tile + 1) * rows / count)).filter(|(from, to)| from < to)
+}
+
+/// Calls a function whose constant parameter is the number of rows of a tile, 1 to [`ROWS`].
+macro_rules! with_rows {
+    ($rows:expr, $function:ident($($argument:expr),* $(,)?)) => {
+        match $rows {
+            1 => $function::<1>($($argument),*),
+            2 => $function::<2>($($argument),*),
+            3 => $function::<3>($($argument),*),
+            4 => $function::<4>($($argument),*),
+            5 => $function::<5>($($argument),*),
+            6 => $function::<6>($($argument),*),
+            7 => $function::<7>($($argument),*),
+            8 => $function::<8>($($argument),*),
+            9 => $function::<9>($($argument),*),
+            10 => $function::<10>($($argument),*),
+            11 => $function::<11>($($argument),*),
+            _ => $function::<12>($($argument),*),
+        }
+    };
+}
+pub(crate) use with_rows;

@@ -1,0 +1,84 @@
+//! A bundle's files, checked against the manifest.
+
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use wellformed_core::bundle::{FORMAT, MANIFEST, Manifest};
+use wellformed_core::files::sha256_bytes;
+use wellformed_kernels::mapped::map;
+
+use crate::error::Error;
+
+/// A folder whose manifest has been read.
+#[derive(Debug)]
+pub(crate) struct Bundle {
+    folder: PathBuf,
+    pub(crate) manifest: Manifest,
+    /// SHA-256 of the manifest.
+    pub(crate) digest: String,
+}
+
+impl Bundle {
+    /// Reads and checks the manifest.
+    pub(crate) fn open(folder: &Path) -> Result<Self, Error> {
+        let path = folder.join(MANIFEST);
+        let bytes = std::fs::read(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
+        let damaged = |problem| Error::Damaged { path: path.clone(), problem };
+        // The form first: a later form may have other fields, and that is what has to be said.
+        let value: serde_json::Value =
+            serde_json::from_slice(&bytes).map_err(|error| damaged(format!("not JSON: {error}")))?;
+        if let Some(format) = value.get("format").and_then(serde_json::Value::as_u64).filter(|&it| it != FORMAT.into())
+        {
+            return Err(damaged(format!("its format is {format}, but this program reads format {FORMAT}")));
+        }
+        let manifest: Manifest =
+            serde_json::from_value(value).map_err(|error| damaged(format!("not a bundle's manifest: {error}")))?;
+        if manifest.max_length < 3 {
+            return Err(damaged(format!("max_length is {}, but must be at least 3", manifest.max_length)));
+        }
+        let temperature = manifest.calibration.temperature;
+        if !(temperature.is_finite() && temperature > 0.0) {
+            return Err(damaged(format!("calibration.temperature is {temperature}, but must be above 0")));
+        }
+        Ok(Self { folder: folder.to_owned(), manifest, digest: sha256_bytes(&bytes) })
+    }
+
+    /// The path of a file, for messages.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// A problem with a file.
+    pub(crate) fn damaged(&self, name: &str, problem: impl ToString) -> Error {
+        Error::Damaged { path: self.path(name), problem: problem.to_string() }
+    }
+
+    /// Maps a file and checks its size and digest.
+    pub(crate) fn file(&self, name: &str) -> Result<Bytes, Error> {
+        let path = self.path(name);
+        let expected = self.manifest.files.get(name);
+        let expected = expected.ok_or_else(|| self.damaged(MANIFEST, format!("`files` has no entry {name}")))?;
+        let bytes = map(&path).map_err(|source| Error::Read { path, source })?;
+        if bytes.len() as u64 != expected.bytes {
+            return Err(self.damaged(
+                name,
+                format!(
+                    "it has {} bytes, but {MANIFEST} says {}; it is incomplete or from another bundle, copy the whole bundle again",
+                    bytes.len(),
+                    expected.bytes
+                ),
+            ));
+        }
+        let found = sha256_bytes(&bytes);
+        if found != expected.sha256 {
+            return Err(self.damaged(
+                name,
+                format!(
+                    "its SHA-256 is {found}, but {MANIFEST} says {}; it is damaged or from another bundle, copy the whole bundle again",
+                    expected.sha256
+                ),
+            ));
+        }
+        Ok(bytes)
+    }
+}

@@ -1,0 +1,165 @@
+//! From text to token ids, by Hugging Face's `tokenizers`.
+
+use std::time::Instant;
+
+use tokenizers::{Encoding, Tokenizer as Inner};
+
+use crate::error::Error;
+use crate::prediction::Tokens;
+
+/// Bytes of a text that are looked at for each token that the model takes. A word of more than 100 characters of at
+/// most 4 bytes is one unknown token, so this is what the model could see at most.
+const BYTES_PER_TOKEN: usize = 400;
+
+/// The bundle's tokenizer, with a longest sequence.
+#[derive(Debug)]
+pub(crate) struct Tokenizer {
+    inner: Inner,
+    max_length: usize,
+    end: u32,
+    unknown: u32,
+    mask: Option<u32>,
+}
+
+impl Tokenizer {
+    /// Reads a `tokenizer.json`.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub(crate) fn new(bytes: &[u8], max_length: usize) -> Result<Self, String> {
+        let mut inner = Inner::from_bytes(bytes).map_err(|error| format!("not a tokenizer: {error}"))?;
+        inner.with_padding(None);
+        inner.with_truncation(None).map_err(|error| error.to_string())?;
+        let id = |token: &str| inner.token_to_id(token).ok_or_else(|| format!("its vocabulary has no {token}"));
+        let (start, end, unknown) = (id("[CLS]")?, id("[SEP]")?, id("[UNK]")?);
+        let mask = inner.token_to_id("[MASK]");
+        let tokenizer = Self { inner, max_length, end, unknown, mask };
+        let empty = tokenizer.inner.encode("", true).map_err(|error| error.to_string())?;
+        if empty.get_ids() != [start, end] {
+            return Err(format!("an empty sentence becomes {:?} instead of [CLS] [SEP]", empty.get_tokens()));
+        }
+        Ok(tokenizer)
+    }
+
+    /// Entries of the vocabulary: one more than the largest token id.
+    pub(crate) fn vocabulary(&self) -> usize {
+        let largest = self.inner.get_vocab(true).into_values().max();
+        largest.map_or(0, |id| id as usize + 1)
+    }
+
+    /// The id of `[MASK]`, if the vocabulary has one.
+    pub(crate) fn mask(&self) -> Option<u32> {
+        self.mask
+    }
+
+    /// Token ids of a sentence, cut to what the model takes.
+    pub(crate) fn tokenize(&self, sentence: &str) -> Result<Tokens, Error> {
+        let began = Instant::now();
+        let (text, cut) = self.visible(sentence)?;
+        let encoding = self.inner.encode_fast(text, true).map_err(Error::tokenizer)?;
+        Ok(self.tokens(&encoding, cut, began))
+    }
+
+    /// As [`Tokenizer::tokenize`], with the words that the tokens belong to.
+    pub(crate) fn words(&self, sentence: &str) -> Result<(Tokens, Vec<Span>), Error> {
+        let began = Instant::now();
+        let (text, cut) = self.visible(sentence)?;
+        let before = sentence.len() - sentence.trim_start().len();
+        let encoding = self.inner.encode(text, true).map_err(Error::tokenizer)?;
+        let tokens = self.tokens(&encoding, cut, began);
+        let offsets = encoding.get_offsets().iter().zip(encoding.get_special_tokens_mask()).enumerate();
+        let pieces = offsets
+            .take(tokens.ids.len() - 1)
+            .filter(|(_, (_, special))| **special == 0)
+            .map(|(token, (&(start, end), _))| Span { start: start + before, end: end + before, tokens: vec![token] });
+        let words = words(pieces.collect(), sentence);
+        Ok((tokens, words))
+    }
+
+    /// What the model sees of an encoded text.
+    fn tokens(&self, encoding: &Encoding, cut: bool, began: Instant) -> Tokens {
+        let mut ids = encoding.get_ids().to_vec();
+        let longer = ids.len() > self.max_length;
+        if longer {
+            ids.truncate(self.max_length - 1);
+            ids.push(self.end);
+        }
+        let unknown = ids.iter().filter(|&&id| id == self.unknown).count();
+        Tokens { ids, truncated: longer || cut, unknown, time: began.elapsed() }
+    }
+
+    /// The part of a text that can matter, without the white space around it, and whether something was left out.
+    ///
+    /// A tokenizer splits at least at white space, and a word with an ASCII letter, digit or sign in it becomes at
+    /// least one token. After as many such words as the model takes tokens, nothing more can be seen.
+    fn visible<'a>(&self, sentence: &'a str) -> Result<(&'a str, bool), Error> {
+        let text = sentence.trim();
+        if text.is_empty() {
+            return Err(Error::Empty);
+        }
+        let mut words = 0;
+        let mut inside = false;
+        for (at, byte) in text.bytes().enumerate().take(self.max_length * BYTES_PER_TOKEN) {
+            if byte.is_ascii_whitespace() {
+                if words >= self.max_length {
+                    return Ok((&text[..at], true));
+                }
+                inside = false;
+            } else if byte.is_ascii_graphic() && !inside {
+                inside = true;
+                words += 1;
+            }
+        }
+        let end = text.floor_char_boundary(self.max_length * BYTES_PER_TOKEN);
+        Ok((&text[..end], end < text.len()))
+    }
+}
+
+/// A stretch of a sentence and the places of its tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Span {
+    /// First byte.
+    pub(crate) start: usize,
+    /// One after the last byte.
+    pub(crate) end: usize,
+    /// Indices into the token ids.
+    pub(crate) tokens: Vec<usize>,
+}
+
+impl Span {
+    fn is_word(&self, sentence: &str) -> bool {
+        sentence.get(self.start..self.end).is_some_and(|text| text.chars().any(char::is_alphanumeric))
+    }
+
+    fn merge(&mut self, next: Self) {
+        self.end = self.end.max(next.end);
+        self.tokens.extend(next.tokens);
+    }
+}
+
+/// Words as a person reads them, of the tokenizer's pieces: `don't` is one word, `(cats),` is four.
+fn words(pieces: Vec<Span>, sentence: &str) -> Vec<Span> {
+    let mut words: Vec<Span> = Vec::new();
+    let mut runs: Vec<Vec<Span>> = Vec::new();
+    for piece in pieces {
+        let end = runs.last().and_then(|run| run.last()).map(|last| last.end);
+        // What lies between two pieces of a word is nothing; an accent may belong to both.
+        let adjacent = end.is_some_and(|end| piece.start <= end);
+        match runs.last_mut().filter(|_| adjacent) {
+            Some(run) => run.push(piece),
+            None => runs.push(vec![piece]),
+        }
+    }
+    for run in runs {
+        let first = run.iter().position(|piece| piece.is_word(sentence)).unwrap_or(run.len());
+        let last = run.iter().rposition(|piece| piece.is_word(sentence)).unwrap_or(0);
+        for (at, piece) in run.into_iter().enumerate() {
+            match words.last_mut().filter(|_| at > first && at <= last) {
+                Some(word) => word.merge(piece),
+                None => words.push(piece),
+            }
+        }
+    }
+    words
+}
