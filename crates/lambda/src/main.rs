@@ -1,3 +1,16 @@
-//! The binary `bootstrap`.
+//! The binary `bootstrap`: what Lambda starts.
 
-fn main() {}
+use std::process::ExitCode;
+use std::time::Instant;
+
+use wellformed_lambda::runtime;
+
+fn main() -> ExitCode {
+    match runtime::run(Instant::now()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

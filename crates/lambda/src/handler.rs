@@ -1,0 +1,259 @@
+//! From event to answer.
+
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant, SystemTime};
+
+use lambda_runtime::Diagnostic;
+use wellformed_infer::{Error, Explanation, Manifest, Perturbation, Precision, Prediction, Predictor};
+
+use crate::answer::{Answer, Content, Explained, Health, Verdict as AnsweredVerdict, Verdicts};
+use crate::event::{Channel, Event, HttpRequest, Payload};
+use crate::problem::Problem;
+use crate::question::Question;
+use crate::record::{Record, Recorder, Refusal, Verdict};
+
+/// The methods that a path for predictions takes.
+pub const METHODS: &str = "GET, HEAD, OPTIONS, POST";
+const METHODS_HEALTH: &str = "GET, HEAD, OPTIONS";
+
+/// What the handler needs of a model; tests bring their own.
+pub trait Model {
+    /// The bundle's digest.
+    fn digest(&self) -> &str;
+    /// Which of the bundle's models predicts.
+    fn precision(&self) -> Precision;
+    /// The bundle's manifest, if there is one.
+    fn manifest(&self) -> Option<&Manifest>;
+    /// The verdicts on sentences, in their order.
+    fn predict(&self, sentences: &[String]) -> Vec<Result<Prediction, Error>>;
+    /// The verdict on a sentence, and what each word contributes.
+    ///
+    /// # Errors
+    ///
+    /// When the sentence is empty.
+    fn explain(&self, sentence: &str, perturbation: Perturbation) -> Result<Explanation, Error>;
+}
+
+impl Model for Predictor {
+    fn digest(&self) -> &str {
+        self.digest()
+    }
+
+    fn precision(&self) -> Precision {
+        self.precision()
+    }
+
+    fn manifest(&self) -> Option<&Manifest> {
+        Some(self.manifest())
+    }
+
+    fn predict(&self, sentences: &[String]) -> Vec<Result<Prediction, Error>> {
+        match sentences {
+            [sentence] => vec![self.predict(sentence)],
+            sentences => self.predict_all(sentences),
+        }
+    }
+
+    fn explain(&self, sentence: &str, perturbation: Perturbation) -> Result<Explanation, Error> {
+        self.explain(sentence, perturbation)
+    }
+}
+
+/// A mistake of this program in a direct invocation: Lambda counts it as a function error, so that alarms see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure(pub Problem);
+
+impl From<Failure> for Diagnostic {
+    fn from(Failure(problem): Failure) -> Self {
+        Self { error_type: "Wellformed.Internal".to_owned(), error_message: problem.message }
+    }
+}
+
+/// Answers events, one after another.
+#[derive(Debug)]
+pub struct Handler<M, R> {
+    model: M,
+    recorder: R,
+    function_version: String,
+    cold_start: bool,
+}
+
+impl<M: Model, R: Recorder> Handler<M, R> {
+    /// A handler that has not seen an event yet. `function_version` is the function's version as Lambda numbers them.
+    pub fn new(model: M, recorder: R, function_version: String) -> Self {
+        Self { model, recorder, function_version, cold_start: true }
+    }
+
+    /// Answers an event. A request that is wrong gets an answer that says so. A prediction that panics gives status
+    /// 500 to an HTTP request.
+    ///
+    /// # Errors
+    ///
+    /// When a direct invocation's prediction panics.
+    pub fn handle(&mut self, payload: Payload, request_id: &str) -> Result<Answer, Failure> {
+        let mut invocation = Invocation {
+            started: Instant::now(),
+            request_id,
+            channel: Channel::Direct,
+            cold_start: mem::take(&mut self.cold_start),
+        };
+        let event = match payload {
+            Payload(Ok(value)) => Event::of(value),
+            Payload(Err(error)) => {
+                let problem = Problem::bad("malformed_json", "", format!("the payload is not JSON: {error}"));
+                self.record_problem(&invocation, &problem);
+                return Ok(Answer::direct(Err(problem)));
+            }
+        };
+        match event {
+            Event::Ping => Ok(Answer::Content(Content::Warm { bundle: self.model.digest().to_owned(), warm: true })),
+            Event::Direct(value) => {
+                let outcome = self.guarded(&invocation, |handler| {
+                    let question = Question::from_json(&value)?;
+                    handler.ask(&invocation, &question)
+                });
+                match outcome {
+                    Err(problem) if problem.status >= 500 => Err(Failure(problem)),
+                    outcome => Ok(Answer::direct(outcome)),
+                }
+            }
+            Event::Http(request) => {
+                invocation.channel = request.channel;
+                let outcome = self.guarded(&invocation, |handler| handler.route(&invocation, &request));
+                Ok(Answer::http(&request, outcome))
+            }
+        }
+    }
+
+    /// Runs `work`, turns a panic into a problem, and records a problem.
+    fn guarded(
+        &mut self,
+        invocation: &Invocation<'_>,
+        work: impl FnOnce(&mut Self) -> Result<Content, Problem>,
+    ) -> Result<Content, Problem> {
+        let outcome = catch_unwind(AssertUnwindSafe(|| work(self))).unwrap_or_else(|_| Err(Problem::internal()));
+        if let Err(problem) = &outcome {
+            self.record_problem(invocation, problem);
+        }
+        outcome
+    }
+
+    fn route(&mut self, invocation: &Invocation<'_>, request: &HttpRequest) -> Result<Content, Problem> {
+        let endpoint = request.endpoint();
+        let methods = match endpoint {
+            "" | "predict" | "explain" => METHODS,
+            "health" => METHODS_HEALTH,
+            _ => {
+                let message = "there is no such path; there are /predict, /explain and /health";
+                return Err(Problem::of_status(404, "not_found", message));
+            }
+        };
+        let method = request.method.as_str();
+        if !methods.split(", ").any(|known| known == method) {
+            let message = format!("this path takes the methods {methods}");
+            let problem = Problem::of_status(405, "method_not_allowed", message);
+            return Err(Problem { allow: Some(methods), ..problem });
+        }
+        if method == "OPTIONS" {
+            return Ok(Content::Empty);
+        }
+        if endpoint == "health" {
+            let (digest, precision) = (self.model.digest(), self.model.precision());
+            return Ok(Content::Health(Health::of(digest, precision, self.model.manifest())));
+        }
+        let mut question = Question::from_http(request)?;
+        if endpoint == "explain" {
+            question = question.explained()?;
+        }
+        self.ask(invocation, &question)
+    }
+
+    fn ask(&mut self, invocation: &Invocation<'_>, question: &Question) -> Result<Content, Problem> {
+        let field = |index: usize| match question.sentences.len() {
+            1 => "sentence".to_owned(),
+            _ => format!("sentences[{index}]"),
+        };
+        let problem = |index: usize, error: &Error| match error {
+            Error::Empty => Problem::bad("empty_sentence", field(index), "the sentence is empty"),
+            _ => Problem::internal(),
+        };
+        let mut answered = Vec::with_capacity(question.sentences.len());
+        let mut predictions = Vec::with_capacity(question.sentences.len());
+        if let Some(perturbation) = question.explain {
+            for (index, sentence) in question.sentences.iter().enumerate() {
+                let explanation = self.model.explain(sentence, perturbation).map_err(|error| problem(index, &error))?;
+                let explained = Explained::of(explanation.perturbation, explanation.words);
+                let verdict = AnsweredVerdict::of(&explanation.prediction);
+                answered.push(AnsweredVerdict { explanation: Some(explained), ..verdict });
+                predictions.push(explanation.prediction);
+            }
+        } else {
+            for (index, prediction) in self.model.predict(&question.sentences).into_iter().enumerate() {
+                let prediction = prediction.map_err(|error| problem(index, &error))?;
+                answered.push(AnsweredVerdict::of(&prediction));
+                predictions.push(prediction);
+            }
+        }
+        for (index, prediction) in predictions.iter().enumerate() {
+            self.record_prediction(invocation, index, prediction, question.explain.is_some());
+        }
+        Ok(Content::Verdicts(Verdicts { bundle: self.model.digest().to_owned(), predictions: answered }))
+    }
+
+    fn record_prediction(
+        &mut self,
+        invocation: &Invocation<'_>,
+        index: usize,
+        prediction: &Prediction,
+        explained: bool,
+    ) {
+        self.recorder.record(&Record::Prediction(Verdict {
+            time: SystemTime::now(),
+            level: "INFO",
+            request_id: invocation.request_id,
+            index,
+            function_version: &self.function_version,
+            bundle: self.model.digest(),
+            precision: self.model.precision(),
+            channel: invocation.channel.name(),
+            label: prediction.label,
+            p_acceptable: prediction.probabilities[1],
+            tokens: prediction.tokens,
+            truncated: prediction.truncated,
+            unknown_tokens: prediction.unknown_tokens,
+            explained,
+            tokenization_ms: milliseconds(prediction.timing.tokenization),
+            inference_ms: milliseconds(prediction.timing.inference),
+            total_ms: milliseconds(invocation.started.elapsed()),
+            cold_start: invocation.cold_start,
+        }));
+    }
+
+    fn record_problem(&mut self, invocation: &Invocation<'_>, problem: &Problem) {
+        self.recorder.record(&Record::Problem(Refusal {
+            time: SystemTime::now(),
+            level: if problem.status >= 500 { "ERROR" } else { "WARN" },
+            request_id: invocation.request_id,
+            function_version: &self.function_version,
+            bundle: self.model.digest(),
+            channel: invocation.channel.name(),
+            status: problem.status,
+            code: problem.code,
+        }));
+    }
+}
+
+/// What is known of an event before it is answered.
+#[derive(Debug)]
+struct Invocation<'a> {
+    started: Instant,
+    request_id: &'a str,
+    channel: Channel,
+    cold_start: bool,
+}
+
+/// A duration in milliseconds, to the microsecond.
+pub(crate) fn milliseconds(duration: Duration) -> f64 {
+    duration.as_micros() as f64 / 1000.0
+}

@@ -1,0 +1,151 @@
+//! What the handler does besides answering.
+
+use lambda_runtime::Diagnostic;
+use serde::Deserialize;
+use serde_json::{Deserializer, Value, json};
+use wellformed_infer::{Label, Precision};
+use wellformed_lambda::event::Payload;
+use wellformed_lambda::record::{Lines, Record, Recorder, Verdict};
+
+use crate::support::{DIGEST, answer, event, handler};
+
+#[test]
+fn a_prediction_is_recorded_without_its_sentence() {
+    let (mut handler, kept) = handler();
+    handler.handle(Payload(Ok(event("http-post"))), "request-9").unwrap();
+    let mut records = kept.take();
+    assert_eq!(records.len(), 1);
+    let record = records[0].as_object_mut().unwrap();
+    let time = record.remove("timestamp").unwrap();
+    assert!(time.as_str().is_some_and(|time| time.len() == 24 && time.ends_with('Z')), "{time}");
+    assert!(record.remove("total_ms").unwrap().as_f64().is_some_and(|total| total >= 0.0));
+    let expected = json!({
+        "type": "prediction", "level": "INFO", "request_id": "request-9", "index": 0, "function_version": "7",
+        "bundle": DIGEST, "precision": "int8", "channel": "http", "label": "acceptable", "p_acceptable": 0.875,
+        "tokens": 7, "truncated": false, "unknown_tokens": 0, "explained": false, "tokenization_ms": 0.015,
+        "inference_ms": 2.5, "cold_start": true,
+    });
+    assert_eq!(Value::Object(record.clone()), expected);
+}
+
+#[test]
+fn a_list_is_recorded_sentence_by_sentence() {
+    let (mut handler, kept) = handler();
+    handler.handle(Payload(Ok(event("direct-sentences"))), "request-9").unwrap();
+    let records = kept.take();
+    let seen: Vec<_> = records.iter().map(|record| (record["index"].clone(), record["label"].clone())).collect();
+    assert_eq!(seen, [(json!(0), json!("acceptable")), (json!(1), json!("unacceptable"))]);
+}
+
+#[test]
+fn only_the_first_event_of_a_process_is_a_cold_start() {
+    let (mut handler, kept) = handler();
+    for _ in 0..3 {
+        handler.handle(Payload(Ok(event("direct-sentence"))), "request").unwrap();
+    }
+    let cold: Vec<_> = kept.take().iter().map(|record| record["cold_start"].clone()).collect();
+    assert_eq!(cold, [true, false, false]);
+}
+
+#[test]
+fn a_ping_predicts_nothing_but_takes_the_cold_start() {
+    let (mut handler, kept) = handler();
+    handler.handle(Payload(Ok(event("ping-warmup"))), "request").unwrap();
+    assert_eq!(kept.take(), Vec::<Value>::new());
+    handler.handle(Payload(Ok(event("direct-sentence"))), "request").unwrap();
+    assert_eq!(kept.take()[0]["cold_start"], false);
+}
+
+#[test]
+fn a_refusal_is_recorded_by_its_code_alone() {
+    let (mut handler, kept) = handler();
+    handler.handle(Payload(Ok(event("direct-misspelt"))), "request-9").unwrap();
+    let mut records = kept.take();
+    assert_eq!(records.len(), 1);
+    records[0].as_object_mut().unwrap().remove("timestamp").unwrap();
+    let expected = json!({
+        "type": "problem", "level": "WARN", "request_id": "request-9", "function_version": "7", "bundle": DIGEST,
+        "channel": "direct", "status": 400, "code": "missing_sentence",
+    });
+    assert_eq!(records[0], expected);
+}
+
+#[test]
+fn a_panic_is_a_function_error_to_a_direct_invocation_and_the_next_event_is_answered() {
+    let (mut handler, kept) = handler();
+    let failure = handler.handle(Payload(Ok(json!({"sentence": "kaboom"}))), "request").unwrap_err();
+    assert_eq!(failure.0.code, "internal");
+    let diagnostic = Diagnostic::from(failure);
+    assert_eq!(diagnostic.error_type, "Wellformed.Internal");
+    assert!(!diagnostic.error_message.contains("kaboom"), "the sentence stays out of the message");
+    let records = kept.take();
+    assert_eq!((&records[0]["level"], &records[0]["status"]), (&json!("ERROR"), &json!(500)));
+    assert!(handler.handle(Payload(Ok(event("direct-sentence"))), "request").is_ok());
+}
+
+#[test]
+fn a_payload_that_is_not_json_is_refused_in_words() {
+    // As the runtime reads it: the rest after an error is never looked at.
+    let payload = Payload::deserialize(&mut Deserializer::from_str("{\"sentence\": oven}")).unwrap();
+    let (mut handler, kept) = handler();
+    let answer = serde_json::to_value(handler.handle(payload, "request").unwrap()).unwrap();
+    assert_eq!(answer["statusCode"], 400);
+    assert_eq!(answer["error"]["code"], "malformed_json");
+    assert!(answer["error"]["message"].as_str().unwrap().contains("line 1 column 14"), "{answer}");
+    assert_eq!(kept.take()[0]["code"], "malformed_json");
+}
+
+#[test]
+fn events_of_any_shape_are_answered() {
+    let shapes = [
+        json!(null),
+        json!([]),
+        json!({}),
+        json!({"Records": [{"body": "x"}]}),
+        json!({"requestContext": {"http": {}}}),
+        json!({"requestContext": "x", "httpMethod": 5}),
+        json!({"httpMethod": ""}),
+        json!({"httpMethod": "GET", "path": null, "queryStringParameters": ["x"]}),
+        json!({"httpMethod": "POST", "body": {"sentence": "x"}}),
+        json!({"httpMethod": "GET", "multiValueQueryStringParameters": {"text": [1, null, "Fine."]}}),
+        json!({"requestContext": {"http": {"method": "get"}, "stage": 3}, "rawPath": 7}),
+        json!({"requestContext": {"http": {"method": "POST"}}, "headers": {"content-type": [""]}, "body": "[[["}),
+    ];
+    for shape in shapes {
+        let answer = answer(&shape).unwrap();
+        let status = answer["statusCode"].as_u64().unwrap();
+        let fine = shape["multiValueQueryStringParameters"].is_object();
+        assert!(if fine { status == 200 } else { (400..500).contains(&status) }, "{shape} got {answer}");
+    }
+}
+
+#[test]
+fn a_record_is_one_line_that_starts_with_its_type() {
+    let mut lines = Lines(Vec::new());
+    let record = Record::Prediction(Verdict {
+        time: std::time::UNIX_EPOCH + std::time::Duration::from_millis(1_790_068_462_123),
+        level: "INFO",
+        request_id: "request-9",
+        index: 0,
+        function_version: "7",
+        bundle: "abc",
+        precision: Precision::Fp32,
+        channel: "direct",
+        label: Label::Acceptable,
+        p_acceptable: 0.1 + 0.2,
+        tokens: 7,
+        truncated: false,
+        unknown_tokens: 0,
+        explained: false,
+        tokenization_ms: 0.015,
+        inference_ms: 2.5,
+        total_ms: 2.6,
+        cold_start: false,
+    });
+    lines.record(&record);
+    lines.record(&record);
+    let text = String::from_utf8(lines.0).unwrap();
+    let start =
+        r#"{"type":"prediction","timestamp":"2026-09-22T09:14:22.123Z","level":"INFO","request_id":"request-9","#;
+    assert_eq!(text.lines().filter(|line| line.starts_with(start) && line.ends_with('}')).count(), 2, "{text}");
+}
