@@ -65,29 +65,34 @@ fn stride(columns: usize) -> usize {
 }
 
 versions! {
-    /// Quantises rows of `columns` into rows of `stride`.
+    /// Quantises rows of `columns` into rows of `stride`. Counting loops, for the reason given in [`crate::vector`].
+    #[expect(clippy::needless_range_loop, reason = "see above")]
     fn quantize(input: &[f32], columns: usize, values: &mut [u8], stride: usize, scales: &mut [f32]) {
-        for ((row, out), scale) in input.chunks_exact(columns).zip(values.chunks_exact_mut(stride)).zip(scales) {
+        for row in 0..scales.len() {
+            let x = &input[row * columns..][..columns];
+            let out = &mut values[row * stride..][..columns];
             let mut largest = [0.0f32; 16];
-            let (whole, rest) = row.as_chunks::<16>();
+            let (whole, rest) = x.as_chunks::<16>();
             for chunk in whole {
-                for (largest, x) in largest.iter_mut().zip(chunk) {
-                    let x = x.abs();
-                    *largest = if x > *largest { x } else { *largest };
+                for lane in 0..16 {
+                    let x = chunk[lane].abs();
+                    largest[lane] = if x > largest[lane] { x } else { largest[lane] };
                 }
             }
             let mut most = SMALLEST;
-            for x in largest.iter().chain(rest) {
-                let x = x.abs();
+            for x in largest {
+                most = if x > most { x } else { most };
+            }
+            for at in 0..rest.len() {
+                let x = rest[at].abs();
                 most = if x > most { x } else { most };
             }
             let factor = 127.0 / most;
-            for (out, x) in out.iter_mut().zip(row) {
+            for at in 0..columns {
                 // Adding 1.5 · 2^23 rounds to a whole number, halves to even, and leaves it in the lowest bits.
-                let rounded = (x * factor + 12_582_912.0).to_bits() as u8;
-                *out = rounded.wrapping_add(128);
+                out[at] = ((x[at] * factor + 12_582_912.0).to_bits() as u8).wrapping_add(128);
             }
-            *scale = most / 127.0;
+            scales[row] = most / 127.0;
         }
     }
 }

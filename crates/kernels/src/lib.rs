@@ -19,6 +19,7 @@ mod aligned;
 pub mod f32;
 pub mod i8;
 pub mod isa;
+mod lanes;
 pub mod mapped;
 pub mod vector;
 
