@@ -1,1 +1,33 @@
-//! Under construction.
+//! Predictions over HTTP: an API, metrics, and a page.
+//!
+//! ```text
+//!  connection ─► observe ─► route ─► wire ─► tokenise ─► queue ─► worker threads ─► Model
+//!  (server)      (observe)  (api,    (JSON)  (api)       (batching: bounded, by tokens)
+//!                            page)
+//! ```
+//!
+//! Everything that is said about a sentence comes from `wellformed-infer`; this crate decides when it is asked, and
+//! what happens when too many ask at once. A sentence is never logged, and neither is a query string.
+//!
+//! Invariant: every sentence that was taken into the queue is answered, unless the one who asked has gone.
+
+mod api;
+mod assets;
+mod batching;
+mod log;
+mod metrics;
+mod model;
+mod observe;
+mod page;
+mod problem;
+mod record;
+mod server;
+mod settings;
+mod wire;
+
+pub use log::{Log, LogFormat};
+pub use model::Model;
+pub use observe::Context;
+pub use record::{NoRecorder, Recorder};
+pub use server::{Ended, Server};
+pub use settings::{AllowOrigin, Settings};
