@@ -2,13 +2,14 @@
 //!
 //! A bundle is a folder that answers for itself. The manifest names every other file with its digest and size, says
 //! how logits become a decision, and where the model came from. Whoever opens a bundle checks the files that it uses
-//! against the manifest; the digest of the manifest itself is the bundle's name in logs and releases.
+//! against the manifest, which carries a digest of itself that is the bundle's name in logs and releases.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::files::sha256_bytes;
 use crate::label::Label;
 
 /// The manifest's file name.
@@ -62,6 +63,9 @@ impl Precision {
 pub struct Manifest {
     /// [`FORMAT`].
     pub format: u32,
+    /// The bundle's name in logs and releases: [`Manifest::seal`] writes it, [`Manifest::is_sealed`] checks it. Because
+    /// the manifest names the digests of all files, it stands for the whole bundle.
+    pub digest: String,
     /// The labels by class index.
     pub labels: [Label; 2],
     /// Longest sequence in tokens, `[CLS]` and `[SEP]` included; longer sentences are cut.
@@ -78,6 +82,27 @@ pub struct Manifest {
     pub origin: Origin,
     /// What is known about its quality.
     pub metrics: Headline,
+}
+
+impl Manifest {
+    /// Fills in [`Manifest::digest`]; to be done last.
+    #[must_use]
+    pub fn seal(mut self) -> Self {
+        self.digest = self.computed_digest();
+        self
+    }
+
+    /// Whether nothing was changed since [`Manifest::seal`].
+    pub fn is_sealed(&self) -> bool {
+        self.digest == self.computed_digest()
+    }
+
+    /// SHA-256 of the manifest as JSON without white space, its digest left empty.
+    fn computed_digest(&self) -> String {
+        let open = Self { digest: String::new(), ..self.clone() };
+        // Names and numbers always have a JSON form; should one not, no digest matches.
+        serde_json::to_vec(&open).map(|json| sha256_bytes(&json)).unwrap_or_default()
+    }
 }
 
 /// How logits become a probability and a decision.

@@ -72,6 +72,7 @@ fn main() -> Result<()> {
     }
     let manifest = Manifest {
         format: FORMAT,
+        digest: String::new(),
         labels: Label::ALL,
         max_length: positions,
         vocabulary,
@@ -97,5 +98,5 @@ fn main() -> Result<()> {
             ece: None,
         },
     };
-    write_json(&folder.join(MANIFEST), &manifest)
+    write_json(&folder.join(MANIFEST), &manifest.seal())
 }

@@ -14,8 +14,6 @@ use crate::error::Error;
 pub(crate) struct Bundle {
     folder: PathBuf,
     pub(crate) manifest: Manifest,
-    /// SHA-256 of the manifest.
-    pub(crate) digest: String,
 }
 
 impl Bundle {
@@ -27,12 +25,15 @@ impl Bundle {
         // The form first: a later form may have other fields, and that is what has to be said.
         let value: serde_json::Value =
             serde_json::from_slice(&bytes).map_err(|error| damaged(format!("not JSON: {error}")))?;
-        if let Some(format) = value.get("format").and_then(serde_json::Value::as_u64).filter(|&it| it != FORMAT.into())
+        if let Some(format) = value.get("format").and_then(serde_json::Value::as_u64).filter(|&it| it != u64::from(FORMAT))
         {
             return Err(damaged(format!("its format is {format}, but this program reads format {FORMAT}")));
         }
         let manifest: Manifest =
             serde_json::from_value(value).map_err(|error| damaged(format!("not a bundle's manifest: {error}")))?;
+        if !manifest.is_sealed() {
+            return Err(damaged("its digest is not that of its content; it was changed, copy the bundle again".to_owned()));
+        }
         if manifest.max_length < 3 {
             return Err(damaged(format!("max_length is {}, but must be at least 3", manifest.max_length)));
         }
@@ -40,7 +41,24 @@ impl Bundle {
         if !(temperature.is_finite() && temperature > 0.0) {
             return Err(damaged(format!("calibration.temperature is {temperature}, but must be above 0")));
         }
-        Ok(Self { folder: folder.to_owned(), manifest, digest: sha256_bytes(&bytes) })
+        let bundle = Self { folder: folder.to_owned(), manifest };
+        for (name, expected) in &bundle.manifest.files {
+            let path = bundle.path(name);
+            let found = std::fs::metadata(&path).map_err(|source| Error::Read { path, source })?.len();
+            bundle.check_size(name, found, expected.bytes)?;
+        }
+        Ok(bundle)
+    }
+
+    fn check_size(&self, name: &str, found: u64, expected: u64) -> Result<(), Error> {
+        if found == expected {
+            return Ok(());
+        }
+        let problem = format!(
+            "it has {found} bytes, but {MANIFEST} says {expected}; it is incomplete or from another bundle, copy the \
+             whole bundle again"
+        );
+        Err(self.damaged(name, problem))
     }
 
     /// The path of a file, for messages.
@@ -59,26 +77,31 @@ impl Bundle {
         let expected = self.manifest.files.get(name);
         let expected = expected.ok_or_else(|| self.damaged(MANIFEST, format!("`files` has no entry {name}")))?;
         let bytes = map(&path).map_err(|source| Error::Read { path, source })?;
-        if bytes.len() as u64 != expected.bytes {
-            return Err(self.damaged(
-                name,
-                format!(
-                    "it has {} bytes, but {MANIFEST} says {}; it is incomplete or from another bundle, copy the whole bundle again",
-                    bytes.len(),
-                    expected.bytes
-                ),
-            ));
-        }
+        self.check_size(name, bytes.len() as u64, expected.bytes)?;
         let found = sha256_bytes(&bytes);
         if found != expected.sha256 {
             return Err(self.damaged(
                 name,
                 format!(
-                    "its SHA-256 is {found}, but {MANIFEST} says {}; it is damaged or from another bundle, copy the whole bundle again",
+                    "its SHA-256 is {found}, but {MANIFEST} says {}; it is damaged or from another bundle, copy the \
+                     whole bundle again",
                     expected.sha256
                 ),
             ));
         }
         Ok(bytes)
     }
+}
+
+/// Checks every file of a bundle, also those that predicting does not need, and gives the manifest.
+///
+/// # Errors
+///
+/// When a file is missing, damaged, or not the one that the manifest means; the message names it.
+pub fn verify(folder: &Path) -> Result<Manifest, Error> {
+    let bundle = Bundle::open(folder)?;
+    for name in bundle.manifest.files.keys() {
+        bundle.file(name)?;
+    }
+    Ok(bundle.manifest)
 }

@@ -21,6 +21,7 @@ mod prediction;
 mod predictor;
 mod tokenizer;
 
+pub use bundle::verify;
 pub use error::Error;
 pub use prediction::{Explanation, Perturbation, Prediction, Timing, Tokens, Word};
 pub use predictor::{Options, Predictor};

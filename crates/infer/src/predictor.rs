@@ -52,8 +52,9 @@ pub struct Predictor {
 }
 
 impl Predictor {
-    /// Opens a bundle: checks the manifest, the digests of the files that it uses, that the model is the graph that the
-    /// engine implements, and that model and tokenizer belong together.
+    /// Opens a bundle: checks the manifest, the sizes of all files, the digests of those that it uses, that the model is
+    /// the graph that the engine implements, and that model and tokenizer belong together. [`crate::verify`] checks the
+    /// digests of all files.
     ///
     /// # Errors
     ///
@@ -72,8 +73,8 @@ impl Predictor {
         let rows = engine.architecture().vocabulary;
         if tokenizer.vocabulary() > rows {
             let problem = format!(
-                "its largest token id is {}, but {} has embeddings for ids below {rows}; they are of different models",
-                tokenizer.vocabulary() - 1,
+                "its vocabulary has {} entries, but {} has embeddings for {rows}; they are of different models",
+                tokenizer.vocabulary(),
                 precision.file()
             );
             return Err(bundle.damaged(TOKENIZER, problem));
@@ -91,9 +92,9 @@ impl Predictor {
         &self.bundle.manifest
     }
 
-    /// SHA-256 of the manifest, in lower-case hexadecimal: the bundle's name.
+    /// The bundle's name: the digest that its manifest carries.
     pub fn digest(&self) -> &str {
-        &self.bundle.digest
+        &self.bundle.manifest.digest
     }
 
     /// Which of the bundle's models predicts.

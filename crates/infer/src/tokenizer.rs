@@ -2,7 +2,10 @@
 
 use std::time::Instant;
 
-use tokenizers::{Encoding, Tokenizer as Inner};
+use tokenizers::models::wordpiece::WordPiece;
+use tokenizers::{
+    DecoderWrapper, Encoding, Model as _, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper, TokenizerImpl,
+};
 
 use crate::error::Error;
 use crate::prediction::Tokens;
@@ -11,11 +14,16 @@ use crate::prediction::Tokens;
 /// most 4 bytes is one unknown token, so this is what the model could see at most.
 const BYTES_PER_TOKEN: usize = 400;
 
+/// Naming the kind of model instead of leaving it open makes reading the file four times as fast: `tokenizers` would
+/// otherwise read the whole vocabulary into memory first and then try one kind after the other.
+type Inner = TokenizerImpl<WordPiece, NormalizerWrapper, PreTokenizerWrapper, PostProcessorWrapper, DecoderWrapper>;
+
 /// The bundle's tokenizer, with a longest sequence.
 #[derive(Debug)]
 pub(crate) struct Tokenizer {
     inner: Inner,
     max_length: usize,
+    vocabulary: usize,
     end: u32,
     unknown: u32,
     mask: Option<u32>,
@@ -28,13 +36,20 @@ impl Tokenizer {
     ///
     /// What is wrong with it.
     pub(crate) fn new(bytes: &[u8], max_length: usize) -> Result<Self, String> {
-        let mut inner = Inner::from_bytes(bytes).map_err(|error| format!("not a tokenizer: {error}"))?;
+        let mut inner: Inner =
+            serde_json::from_slice(bytes).map_err(|error| format!("not a WordPiece tokenizer: {error}"))?;
         inner.with_padding(None);
         inner.with_truncation(None).map_err(|error| error.to_string())?;
         let id = |token: &str| inner.token_to_id(token).ok_or_else(|| format!("its vocabulary has no {token}"));
         let (start, end, unknown) = (id("[CLS]")?, id("[SEP]")?, id("[UNK]")?);
         let mask = inner.token_to_id("[MASK]");
-        let tokenizer = Self { inner, max_length, end, unknown, mask };
+        let added = inner.get_added_vocabulary().get_vocab().values().max().map_or(0, |&id| id as usize + 1);
+        let vocabulary = inner.get_model().get_vocab_size().max(added);
+        // As many ids as entries, and all of them below: so the model needs no more rows than there are entries.
+        if let Some(id) = (0..vocabulary as u32).find(|&id| inner.id_to_token(id).is_none()) {
+            return Err(format!("its vocabulary has {vocabulary} entries, but none with the id {id}"));
+        }
+        let tokenizer = Self { inner, max_length, vocabulary, end, unknown, mask };
         let empty = tokenizer.inner.encode("", true).map_err(|error| error.to_string())?;
         if empty.get_ids() != [start, end] {
             return Err(format!("an empty sentence becomes {:?} instead of [CLS] [SEP]", empty.get_tokens()));
@@ -42,10 +57,9 @@ impl Tokenizer {
         Ok(tokenizer)
     }
 
-    /// Entries of the vocabulary: one more than the largest token id.
+    /// Entries of the vocabulary, whose ids are the numbers below.
     pub(crate) fn vocabulary(&self) -> usize {
-        let largest = self.inner.get_vocab(true).into_values().max();
-        largest.map_or(0, |id| id as usize + 1)
+        self.vocabulary
     }
 
     /// The id of `[MASK]`, if the vocabulary has one.
