@@ -39,6 +39,13 @@ pub const BENCH: Recipe = Recipe {
     what: "PyTorch (several GB on Linux, some minutes)",
 };
 
+/// ONNX's checker and ONNX Runtime: the oracle of the bundle, and the yardstick of `cargo xtask bench infer`.
+pub const ONNX: Recipe = Recipe {
+    folder: ".venv-onnx",
+    requirements: "bench/requirements-onnx.txt",
+    what: "ONNX and ONNX Runtime (about 200 MB)",
+};
+
 /// An environment that is there and current.
 #[derive(Debug, Clone)]
 pub struct Environment {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use xtask::bench::{self, Training};
+use xtask::bench::{self, Inference, Training};
 use xtask::check;
 use xtask::environment::{DVC, Environment};
 use xtask::params_file::ParamsFile;
@@ -72,6 +72,9 @@ enum Task {
 enum Bench {
     /// Training throughput: this project's `train` and `PyTorch` (`bench/torch_train.py`, in .venv-bench) in turn.
     Train(Training),
+    /// Inference: this project's engine and ONNX Runtime in Python (`bench/ort_infer.py`, in .venv-onnx) in turn, on the
+    /// bundle and on models of other sizes with random weights.
+    Infer(Inference),
 }
 
 fn main() -> ExitCode {
@@ -105,5 +108,6 @@ fn act(task: Task) -> Result<()> {
         Task::Test => check::test(&root),
         Task::Lint => check::lint(&root),
         Task::Bench(Bench::Train(training)) => bench::train(&root, &training),
+        Task::Bench(Bench::Infer(inference)) => bench::infer(&root, &inference),
     }
 }

@@ -1,5 +1,7 @@
 //! `cargo xtask bench`: our throughput beside what a user would run instead, measured in the same run.
 
+mod infer;
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -10,6 +12,8 @@ use serde_json::{Value, json};
 use crate::environment::{BENCH, Environment};
 use crate::process::{describe, run};
 use crate::repro::build;
+
+pub use infer::{Inference, infer};
 
 /// One epoch of a training run, as both sides report it.
 #[derive(Debug, Clone, PartialEq)]
