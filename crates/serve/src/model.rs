@@ -7,7 +7,7 @@ pub trait Model: Send + Sync + 'static {
     /// The bundle's manifest.
     fn manifest(&self) -> &Manifest;
 
-    /// The bundle's name: SHA-256 of its manifest, in lower-case hexadecimal.
+    /// The bundle's digest, which is its name: SHA-256 in lower-case hexadecimal.
     fn digest(&self) -> &str;
 
     /// Which of the bundle's models predicts.

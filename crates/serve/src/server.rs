@@ -117,9 +117,16 @@ impl Server {
                 (stream, permit) = accept(&listener, &permits) => converse(stream, permit, &router, &app, &graceful),
             }
         }
+        // Who has connected already is not turned away.
+        while permits.available_permits() > 0
+            && let Ok((stream, permit)) = tokio::time::timeout(Duration::ZERO, accept(&listener, &permits)).await
+        {
+            converse(stream, permit, &router, &app, &graceful);
+        }
         drop(listener);
         let ended = tokio::select! {
             () = graceful.shutdown() => Ended::Finished,
+            () = quiet(&app) => Ended::Finished,
             () = tokio::time::sleep(app.settings.shutdown_timeout) => Ended::Unfinished(app.metrics.in_flight()),
         };
         app.batcher.close();
@@ -129,6 +136,16 @@ impl Server {
         }
         app.log.finish();
         Ok(ended)
+    }
+}
+
+/// Waits until nothing has been worked on for a while. Connections on which nothing was asked may still be open.
+async fn quiet(app: &App) {
+    const STEP: Duration = Duration::from_millis(50);
+    let mut steps = 0;
+    while steps < 10 {
+        tokio::time::sleep(STEP).await;
+        steps = if app.metrics.in_flight() == 0 { steps + 1 } else { 0 };
     }
 }
 
