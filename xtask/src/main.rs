@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use xtask::bench::{self, Inference, Training};
+use xtask::bench::{self, Inference, Serving, Training};
 use xtask::check;
 use xtask::environment::{DVC, Environment};
 use xtask::params_file::ParamsFile;
@@ -75,6 +75,9 @@ enum Bench {
     /// Inference: this project's engine and ONNX Runtime in Python (`bench/ort_infer.py`, in .venv-onnx) in turn, on the
     /// bundle and on models of other sizes with random weights.
     Infer(Inference),
+    /// `serve` under load from another process, with 1, 8, 64 and 256 connections, and its memory over a million
+    /// requests.
+    Serve(Serving),
 }
 
 fn main() -> ExitCode {
@@ -108,6 +111,7 @@ fn act(task: Task) -> Result<()> {
         Task::Test => check::test(&root),
         Task::Lint => check::lint(&root),
         Task::Bench(Bench::Train(training)) => bench::train(&root, &training),
+        Task::Bench(Bench::Serve(serving)) => bench::serve(&root, &serving),
         Task::Bench(Bench::Infer(inference)) => bench::infer(&root, &inference),
     }
 }

@@ -73,7 +73,7 @@ pub fn build(extra: &[&str]) -> Result<()> {
     let features: Vec<String> = features
         .split([',', ' '])
         .filter(|feature| !feature.is_empty())
-        .flat_map(|feature| ["train", "eval"].map(|stage| format!("wellformed-{stage}/{feature}")))
+        .flat_map(|feature| ["train", "eval", "export"].map(|stage| format!("wellformed-{stage}/{feature}")))
         .collect();
     let mut command = cargo();
     command.args(["build", "--release", "--locked", "--workspace", "--bins", "--features", &features.join(",")]);

@@ -155,7 +155,7 @@ impl Bench<'_> {
 }
 
 /// Runs a program that prints one JSON object.
-fn output(command: &mut Command) -> Result<Value> {
+pub(super) fn output(command: &mut Command) -> Result<Value> {
     let output = command.output().with_context(|| format!("cannot start `{}`", describe(command)))?;
     let said = String::from_utf8_lossy(&output.stderr);
     anyhow::ensure!(output.status.success(), "`{}` failed:\n{said}", describe(command));

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: our throughput beside what a user would run instead, measured in the same run.
 
 mod infer;
+mod serve;
 
 use std::fs;
 use std::path::Path;
@@ -14,6 +15,7 @@ use crate::process::{describe, run};
 use crate::repro::build;
 
 pub use infer::{Inference, infer};
+pub use serve::{Serving, serve};
 
 /// One epoch of a training run, as both sides report it.
 #[derive(Debug, Clone, PartialEq)]
