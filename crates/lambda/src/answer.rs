@@ -14,6 +14,8 @@ use crate::problem::Problem;
 pub enum Content {
     /// Verdicts on the sentences.
     Verdicts(Verdicts),
+    /// The verdict on a sentence, explained.
+    Explanation(ExplainedVerdict),
     /// The state of the process.
     Health(Health),
     /// The answer to a ping.
@@ -46,8 +48,10 @@ pub struct Verdicts {
 pub struct Verdict {
     /// The decision.
     pub label: Label,
-    /// Calibrated probabilities.
-    pub probabilities: Probabilities,
+    /// Calibrated probabilities; they add up to 1.
+    pub probabilities: ByLabel<f64>,
+    /// The model's raw outputs.
+    pub logits: ByLabel<f32>,
     /// Tokens that the model saw.
     pub tokens: usize,
     /// Whether the sentence was longer than the model takes.
@@ -59,13 +63,31 @@ pub struct Verdict {
     pub explanation: Option<Explained>,
 }
 
-/// Probabilities of the two labels; they add up to 1.
+/// A number for each label.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Probabilities {
+pub struct ByLabel<T> {
     /// Of class 0.
-    pub unacceptable: f64,
+    pub unacceptable: T,
     /// Of class 1.
-    pub acceptable: f64,
+    pub acceptable: T,
+}
+
+impl<T> From<[T; 2]> for ByLabel<T> {
+    fn from([unacceptable, acceptable]: [T; 2]) -> Self {
+        Self { unacceptable, acceptable }
+    }
+}
+
+/// The answer of `/explain`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ExplainedVerdict {
+    /// The bundle's digest.
+    pub bundle: String,
+    /// The verdict on the whole sentence.
+    pub prediction: Verdict,
+    /// What the words contribute.
+    #[serde(flatten)]
+    pub explanation: Explained,
 }
 
 /// What the words of a sentence contribute.
@@ -121,10 +143,10 @@ impl Health {
 impl Verdict {
     /// The verdict of a prediction, without an explanation.
     pub fn of(prediction: &Prediction) -> Self {
-        let [unacceptable, acceptable] = prediction.probabilities;
         Self {
             label: prediction.label,
-            probabilities: Probabilities { unacceptable, acceptable },
+            probabilities: prediction.probabilities.into(),
+            logits: prediction.logits.into(),
             tokens: prediction.tokens,
             truncated: prediction.truncated,
             unknown_tokens: prediction.unknown_tokens,

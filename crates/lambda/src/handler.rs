@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use lambda_runtime::Diagnostic;
 use wellformed_infer::{Error, Explanation, Manifest, Perturbation, Precision, Prediction, Predictor};
 
-use crate::answer::{Answer, Content, Explained, Health, Verdict as AnsweredVerdict, Verdicts};
+use crate::answer::{Answer, Content, Explained, ExplainedVerdict, Health, Verdict as AnsweredVerdict, Verdicts};
 use crate::event::{Channel, Event, HttpRequest, Payload};
 use crate::problem::Problem;
 use crate::question::Question;
@@ -162,11 +162,20 @@ impl<M: Model, R: Recorder> Handler<M, R> {
             let (digest, precision) = (self.model.digest(), self.model.precision());
             return Ok(Content::Health(Health::of(digest, precision, self.model.manifest())));
         }
-        let mut question = Question::from_http(request)?;
-        if endpoint == "explain" {
-            question = question.explained()?;
+        let question = Question::from_http(request)?;
+        if endpoint != "explain" {
+            return self.ask(invocation, &question);
         }
-        self.ask(invocation, &question)
+        if question.sentences.len() > 1 {
+            let message = "/explain takes one sentence; for several, ask /predict with explain";
+            return Err(Problem::bad("too_many_sentences", "sentences", message));
+        }
+        let explained = self.ask(invocation, &Question { explain: true, ..question })?;
+        // The form that the HTTP server answers in.
+        let Content::Verdicts(Verdicts { bundle, mut predictions }) = explained else { return Ok(explained) };
+        let mut prediction = predictions.pop().ok_or_else(Problem::internal)?;
+        let explanation = prediction.explanation.take().ok_or_else(Problem::internal)?;
+        Ok(Content::Explanation(ExplainedVerdict { bundle, prediction, explanation }))
     }
 
     fn ask(&mut self, invocation: &Invocation<'_>, question: &Question) -> Result<Content, Problem> {
@@ -180,9 +189,10 @@ impl<M: Model, R: Recorder> Handler<M, R> {
         };
         let mut answered = Vec::with_capacity(question.sentences.len());
         let mut predictions = Vec::with_capacity(question.sentences.len());
-        if let Some(perturbation) = question.explain {
+        if question.explain {
             for (index, sentence) in question.sentences.iter().enumerate() {
-                let explanation = self.model.explain(sentence, perturbation).map_err(|error| problem(index, &error))?;
+                let explanation =
+                    self.model.explain(sentence, question.perturbation).map_err(|error| problem(index, &error))?;
                 let explained = Explained::of(explanation.perturbation, explanation.words);
                 let verdict = AnsweredVerdict::of(&explanation.prediction);
                 answered.push(AnsweredVerdict { explanation: Some(explained), ..verdict });
@@ -196,7 +206,7 @@ impl<M: Model, R: Recorder> Handler<M, R> {
             }
         }
         for (index, prediction) in predictions.iter().enumerate() {
-            self.record_prediction(invocation, index, prediction, question.explain.is_some());
+            self.record_prediction(invocation, index, prediction, question.explain);
         }
         Ok(Content::Verdicts(Verdicts { bundle: self.model.digest().to_owned(), predictions: answered }))
     }

@@ -13,6 +13,7 @@ pub struct Problem {
     /// A text for people: what was found, what was expected.
     pub message: String,
     /// The part of the request that it is about, such as `sentences[2]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
     /// The methods that the path takes, where the method was wrong.
     #[serde(skip)]
@@ -27,7 +28,7 @@ impl Problem {
 
     /// More bytes than the limit: status 413.
     pub fn too_large(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { status: 413, ..Self::bad("too_large", field, message) }
+        Self { status: 413, ..Self::bad("body_too_large", field, message) }
     }
 
     /// Another status, about no field.

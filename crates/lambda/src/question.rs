@@ -20,12 +20,15 @@ pub const MAX_BYTES: usize = 1 << 20;
 pub struct Question {
     /// At least one, none of them blank.
     pub sentences: Vec<String>,
-    /// How to explain them, if that is wanted.
-    pub explain: Option<Perturbation>,
+    /// Whether to say what each word contributes.
+    pub explain: bool,
+    /// What is done to each word for that.
+    pub perturbation: Perturbation,
 }
 
 impl Question {
-    /// Reads `{"sentence": …}` or `{"sentences": […]}`, with `explain` if wanted. Other fields are left alone.
+    /// Reads `{"sentence": …}` or `{"sentences": […]}`, with `explain` and `perturbation` if wanted. Other fields are
+    /// left alone.
     ///
     /// # Errors
     ///
@@ -56,11 +59,22 @@ impl Question {
             }
             (None, None) => return Err(missing(fields)),
         };
-        let explain = given("explain").map(explain_of_json).transpose()?.flatten();
-        Self::checked(named, explain)
+        let explain = match given("explain") {
+            None => false,
+            Some(Value::Bool(wanted)) => *wanted,
+            Some(other) => {
+                let message = format!("expected true or false, found {}", kind(other));
+                return Err(Problem::bad("wrong_type", "explain", message));
+            }
+        };
+        let perturbation = match given("perturbation") {
+            None => Perturbation::default(),
+            Some(name) => perturbation(name.as_str().unwrap_or_default())?,
+        };
+        Self::checked(named, explain, perturbation)
     }
 
-    /// Reads the query `?text=…` or `?sentence=…`, several of them if wanted, with `explain`.
+    /// Reads the query `?text=…` or `?sentence=…`, several of them if wanted, with `explain` and `perturbation`.
     ///
     /// # Errors
     ///
@@ -70,13 +84,20 @@ impl Question {
             query.iter().filter(|(name, _)| name == "text" || name == "sentence").collect();
         if sentences.is_empty() {
             let message = "no sentence: ask with ?text=, percent-encoded, or POST a body such as ".to_owned() + EXAMPLE;
-            return Err(Problem::bad("missing_sentence", "text", message));
+            return Err(Problem::bad("missing_field", "text", message));
         }
         let several = sentences.len() > 1;
         let named = sentences.into_iter().enumerate().map(|(index, (name, sentence))| {
             (if several { format!("{name}[{index}]") } else { name.clone() }, sentence.clone())
         });
-        Self::checked(named.collect(), explain_of_query(query)?)
+        let value = |wanted: &str| query.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+        let explain = match value("explain") {
+            None | Some("false" | "0") => false,
+            Some("true" | "1") => true,
+            Some(_) => return Err(Problem::bad("unknown_value", "explain", "expected true or false")),
+        };
+        let perturbation = value("perturbation").map(perturbation).transpose()?.unwrap_or_default();
+        Self::checked(named.collect(), explain, perturbation)
     }
 
     /// Reads an HTTP request: the query of a GET, the body of a POST.
@@ -85,19 +106,18 @@ impl Question {
     ///
     /// As [`Question::from_json`], and when the body is not what its content type says.
     pub fn from_http(request: &HttpRequest) -> Result<Self, Problem> {
-        let query = request.query()?;
         if request.method != "POST" {
-            return Self::from_query(&query);
+            return Self::from_query(&request.query()?);
         }
         let body = body(request)?;
         let content_type = request.content_type().unwrap_or_default();
         let content_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         // `curl -d` says form whatever it sends.
         let form = content_type == "application/x-www-form-urlencoded" && !body.trim_start().starts_with('{');
-        let mut question = if form {
-            Self::from_query(&decode_form(&body)?)?
+        if form {
+            Self::from_query(&decode_form(&body)?)
         } else if content_type == "text/plain" {
-            Self::checked(vec![("body".to_owned(), body)], None)?
+            Self::checked(vec![("body".to_owned(), body)], false, Perturbation::default())
         } else if content_type.is_empty()
             || content_type == "application/x-www-form-urlencoded"
             || content_type == "application/json"
@@ -109,41 +129,16 @@ impl Question {
             Self::from_json(&value).map_err(|mut problem| {
                 problem.field = problem.field.map(|field| if field.is_empty() { "body".to_owned() } else { field });
                 problem
-            })?
+            })
         } else {
             let message = "the content type must be application/json, text/plain or application/x-www-form-urlencoded";
             let mut problem = Problem::of_status(415, "unsupported_media_type", message);
             problem.field = Some("content-type".to_owned());
-            return Err(problem);
-        };
-        if question.explain.is_none() {
-            question.explain = explain_of_query(&query)?;
-            question.check_explained()?;
+            Err(problem)
         }
-        Ok(question)
     }
 
-    /// Asks for explanations, if that was not asked yet.
-    ///
-    /// # Errors
-    ///
-    /// When there are more sentences than are explained at once.
-    pub fn explained(mut self) -> Result<Self, Problem> {
-        self.explain.get_or_insert_default();
-        self.check_explained()?;
-        Ok(self)
-    }
-
-    fn check_explained(&self) -> Result<(), Problem> {
-        let count = self.sentences.len();
-        if self.explain.is_some() && count > MAX_EXPLAINED {
-            let message = format!("{count} sentences; at most {MAX_EXPLAINED} are explained in one request");
-            return Err(Problem::bad("too_many_sentences", "sentences", message));
-        }
-        Ok(())
-    }
-
-    fn checked(named: Vec<(String, String)>, explain: Option<Perturbation>) -> Result<Self, Problem> {
+    fn checked(named: Vec<(String, String)>, explain: bool, perturbation: Perturbation) -> Result<Self, Problem> {
         let count = named.len();
         if count > MAX_SENTENCES {
             let message = format!("{count} sentences; at most {MAX_SENTENCES} are predicted in one request");
@@ -157,9 +152,12 @@ impl Question {
         if let Some((field, _)) = named.iter().find(|(_, sentence)| sentence.trim().is_empty()) {
             return Err(Problem::bad("empty_sentence", field, "the sentence is empty"));
         }
-        let question = Self { sentences: named.into_iter().map(|(_, sentence)| sentence).collect(), explain };
-        question.check_explained()?;
-        Ok(question)
+        if explain && count > MAX_EXPLAINED {
+            let message = format!("{count} sentences; at most {MAX_EXPLAINED} are explained in one request");
+            return Err(Problem::bad("too_many_sentences", "sentences", message));
+        }
+        let sentences = named.into_iter().map(|(_, sentence)| sentence).collect();
+        Ok(Self { sentences, explain, perturbation })
     }
 }
 
@@ -168,7 +166,7 @@ const EXAMPLE: &str = r#"{"sentence": "…"} or {"sentences": ["…", "…"]}"#;
 /// The strings of a list, each with the name of its place.
 fn listed(list: &[Value]) -> Result<Vec<(String, String)>, Problem> {
     if list.is_empty() {
-        return Err(Problem::bad("missing_sentence", "sentences", "the list is empty; give at least one sentence"));
+        return Err(Problem::bad("empty_list", "sentences", "the list is empty; give at least one sentence"));
     }
     let item = |(index, item): (usize, &Value)| match item {
         Value::String(sentence) => Ok((format!("sentences[{index}]"), sentence.clone())),
@@ -184,33 +182,16 @@ fn missing(fields: &Map<String, Value>) -> Problem {
     // Names of fields help against a misspelling; more than a few would only be noise.
     let found: Vec<&str> = fields.keys().map(String::as_str).filter(|name| name.len() <= 32).take(8).collect();
     let found = if fields.is_empty() { "no fields".to_owned() } else { format!("the fields {}", found.join(", ")) };
-    Problem::bad("missing_sentence", "sentence", format!("expected {EXAMPLE}, found {found}"))
+    Problem::bad("missing_field", "sentence", format!("expected {EXAMPLE}, found {found}"))
 }
 
-fn explain_of_json(value: &Value) -> Result<Option<Perturbation>, Problem> {
-    match value {
-        Value::Bool(wanted) => Ok(wanted.then(Perturbation::default)),
-        Value::String(name) => explain_of_name(name),
-        _ => Err(wrong_explain()),
-    }
-}
-
-fn explain_of_query(query: &[(String, String)]) -> Result<Option<Perturbation>, Problem> {
-    let named = query.iter().find(|(name, _)| name == "explain");
-    Ok(named.map(|(_, value)| explain_of_name(value)).transpose()?.flatten())
-}
-
-fn explain_of_name(name: &str) -> Result<Option<Perturbation>, Problem> {
+/// `omit` or `mask`.
+fn perturbation(name: &str) -> Result<Perturbation, Problem> {
     match name {
-        "true" | "1" | "omit" => Ok(Some(Perturbation::Omit)),
-        "mask" => Ok(Some(Perturbation::Mask)),
-        "false" | "0" | "" => Ok(None),
-        _ => Err(wrong_explain()),
+        "omit" => Ok(Perturbation::Omit),
+        "mask" => Ok(Perturbation::Mask),
+        _ => Err(Problem::bad("unknown_value", "perturbation", "expected \"omit\" or \"mask\"")),
     }
-}
-
-fn wrong_explain() -> Problem {
-    Problem::bad("wrong_type", "explain", "expected true, false, \"omit\" or \"mask\"")
 }
 
 /// The text of a request's body, out of base64 where it is in it.
@@ -219,7 +200,7 @@ fn body(request: &HttpRequest) -> Result<String, Problem> {
         Problem::too_large("body", format!("a body of {bytes} bytes; at most {MAX_BYTES} are taken in one request"))
     };
     let Some(body) = request.body().filter(|body| !body.is_empty()) else {
-        return Err(Problem::bad("missing_sentence", "body", format!("the body is empty; expected {EXAMPLE}")));
+        return Err(Problem::bad("missing_field", "body", format!("the body is empty; expected {EXAMPLE}")));
     };
     if !request.is_base64() {
         return if body.len() > MAX_BYTES { Err(too_large(body.len())) } else { Ok(body.to_owned()) };

@@ -39,6 +39,6 @@ fn an_answer_lists_its_fields_in_the_documented_order() {
     let (mut handler, _) = crate::support::handler();
     let payload = wellformed_lambda::event::Payload(Ok(event("url-get")));
     let text = serde_json::to_string(&handler.handle(payload, "request-1").unwrap()).unwrap();
-    let body = r#"{\"bundle\":\"fake0000000000000000000000000000000000000000000000000000000000000\",\"predictions\":[{\"label\":\"acceptable\",\"probabilities\":{\"unacceptable\":0.125,\"acceptable\":0.875},\"tokens\":6,\"truncated\":false,\"unknown_tokens\":0}]}"#;
+    let body = r#"{\"bundle\":\"fake0000000000000000000000000000000000000000000000000000000000000\",\"predictions\":[{\"label\":\"acceptable\",\"probabilities\":{\"unacceptable\":0.125,\"acceptable\":0.875},\"logits\":{\"unacceptable\":-1.0,\"acceptable\":1.5},\"tokens\":6,\"truncated\":false,\"unknown_tokens\":0}]}"#;
     assert!(text.contains(body), "{text}");
 }

@@ -65,7 +65,7 @@ fn a_refusal_is_recorded_by_its_code_alone() {
     records[0].as_object_mut().unwrap().remove("timestamp").unwrap();
     let expected = json!({
         "type": "problem", "level": "WARN", "request_id": "request-9", "function_version": "7", "bundle": DIGEST,
-        "channel": "direct", "status": 400, "code": "missing_sentence",
+        "channel": "direct", "status": 400, "code": "missing_field",
     });
     assert_eq!(records[0], expected);
 }

@@ -1,6 +1,6 @@
 //! How long it takes: printed, not asserted.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -10,14 +10,21 @@ use crate::runtime_api::{Bootstrap, bundle, program};
 #[test]
 #[ignore = "a measurement: cargo test --release -p wellformed-lambda -- --ignored --nocapture cold_start"]
 fn cold_start_and_warm_latency() {
-    let bundle = std::env::var_os("WELLFORMED_BUNDLE").map_or_else(bundle, PathBuf::from);
+    let bundle = bundle();
+    println!("{} with {}", program().display(), bundle.display());
+    for precision in ["int8", "fp32"] {
+        measure(&bundle, precision);
+    }
+}
+
+fn measure(bundle: &Path, precision: &str) {
     let event = json!({"sentence": "The baker opened the oven before the sun came up."});
     let mut cold = Vec::new();
     let mut warm = Vec::new();
     let mut peak = 0;
     for _ in 0..20 {
         let start = Instant::now();
-        let mut process = Bootstrap::start(&bundle, &[]);
+        let mut process = Bootstrap::start(bundle, &[("WELLFORMED_PRECISION", precision)]);
         process.invoke(&event);
         cold.push(start.elapsed());
         for _ in 0..100 {
@@ -27,10 +34,9 @@ fn cold_start_and_warm_latency() {
         }
         peak = peak.max(process.peak_kib().unwrap_or(0));
     }
-    println!("{} with {}", program().display(), bundle.display());
-    println!("process start to first answer: {}", spread(&mut cold));
-    println!("warm, event to answer: {}", spread(&mut warm));
-    println!("peak memory: {:.1} MiB", peak as f64 / 1024.0);
+    println!("{precision}: process start to first answer: {}", spread(&mut cold));
+    println!("{precision}: warm, event to answer: {}", spread(&mut warm));
+    println!("{precision}: peak memory: {:.1} MiB", peak as f64 / 1024.0);
 }
 
 fn spread(times: &mut [Duration]) -> String {

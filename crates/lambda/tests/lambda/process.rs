@@ -32,9 +32,12 @@ fn answers_are_the_predictions_of_the_bundle() {
         .map(|text| {
             let prediction = predictor.predict(text).unwrap();
             let [unacceptable, acceptable] = prediction.probabilities;
+            // Printed as 32 bits, read as 64.
+            let logits = prediction.logits.map(|logit| logit.to_string().parse::<f64>().unwrap());
             json!({
                 "label": prediction.label.name(),
                 "probabilities": {"unacceptable": unacceptable, "acceptable": acceptable},
+                "logits": {"unacceptable": logits[0], "acceptable": logits[1]},
                 "tokens": prediction.tokens, "truncated": false, "unknown_tokens": prediction.unknown_tokens,
             })
         })
@@ -108,7 +111,7 @@ fn wrong_input_of_every_kind_is_answered_and_the_process_lives_on() {
     }
     // Lambda hands over 6 MB at most.
     let huge = process.invoke(&json!({"sentence": format!("{WORD} ").repeat(6_000_000 / 9)}));
-    assert_eq!((&huge["statusCode"], &huge["error"]["code"]), (&json!(413), &json!("too_large")));
+    assert_eq!((&huge["statusCode"], &huge["error"]["code"]), (&json!(413), &json!("body_too_large")));
     let long = process.invoke(&json!({"sentence": format!("{WORD} ").repeat(MAX_BYTES / 9)}));
     assert_eq!(long["predictions"][0]["truncated"], true);
     let odd = process.invoke(&json!({"sentence": "\u{0}\u{202e}\u{1f95f} na\u{308}ive\u{fffd}"}));

@@ -24,26 +24,22 @@ fn as_many_sentences_as_the_limit_and_no_more() {
 }
 
 #[test]
-fn fewer_sentences_are_explained_than_predicted_whichever_way_it_is_asked() {
+fn fewer_sentences_are_explained_than_predicted_and_by_the_path_one() {
     let asked = |count: usize| json!({"sentences": sentences(count), "explain": true});
     assert!(Question::from_json(&asked(MAX_EXPLAINED)).is_ok());
     assert_eq!(refused(asked(MAX_EXPLAINED + 1)).code, "too_many_sentences");
-    for (path, query) in [("/explain", ""), ("/predict", "explain=true")] {
-        let mut event = event("http-post");
-        event["rawPath"] = json!(path);
-        event["rawQueryString"] = json!(query);
-        event["body"] = json!(json!({"sentences": sentences(MAX_EXPLAINED + 1)}).to_string());
-        assert_eq!(answer(&event).unwrap()["statusCode"], 400, "{path} {query}");
-        event["body"] = json!(json!({"sentences": sentences(MAX_EXPLAINED)}).to_string());
-        assert_eq!(answer(&event).unwrap()["statusCode"], 200, "{path} {query}");
-    }
+    let mut event = event("http-post-explain");
+    event["body"] = json!(json!({"sentences": sentences(1)}).to_string());
+    assert_eq!(answer(&event).unwrap()["statusCode"], 200);
+    event["body"] = json!(json!({"sentences": sentences(2)}).to_string());
+    assert_eq!(answer(&event).unwrap()["statusCode"], 400);
 }
 
 #[test]
 fn as_much_text_as_the_limit_and_no_more() {
     assert!(Question::from_json(&json!({"sentence": "x".repeat(MAX_BYTES)})).is_ok());
     let problem = refused(json!({"sentence": "x".repeat(MAX_BYTES + 1)}));
-    assert_eq!((problem.status, problem.code, problem.field.as_deref()), (413, "too_large", Some("sentence")));
+    assert_eq!((problem.status, problem.code, problem.field.as_deref()), (413, "body_too_large", Some("sentence")));
     let half = "x".repeat(MAX_BYTES / 2);
     assert_eq!(refused(json!({"sentences": [half, half, "x"]})).field.as_deref(), Some("sentences"));
 }
@@ -66,14 +62,15 @@ fn wrong_requests_are_told_which_field() {
         (json!({"sentence": 5}), "wrong_type", "sentence", "found a number"),
         (json!({"sentence": ["One.", "Two."]}), "wrong_type", "sentence", "use sentences"),
         (json!({"sentences": "One."}), "wrong_type", "sentences", "expected a list of strings, found a string"),
-        (json!({"sentences": []}), "missing_sentence", "sentences", "the list is empty"),
+        (json!({"sentences": []}), "empty_list", "sentences", "the list is empty"),
         (json!({"sentences": ["One.", null]}), "wrong_type", "sentences[1]", "found null"),
         (json!({"sentence": "One.", "sentences": ["Two."]}), "ambiguous", "sentences", "one of the two"),
-        (json!({"sentence": null}), "missing_sentence", "sentence", "found the fields sentence"),
-        (json!({}), "missing_sentence", "sentence", "found no fields"),
+        (json!({"sentence": null}), "missing_field", "sentence", "found the fields sentence"),
+        (json!({}), "missing_field", "sentence", "found no fields"),
         (json!({"sentence": "\t\u{a0}"}), "empty_sentence", "sentence", "empty"),
-        (json!({"sentence": "One.", "explain": "why"}), "wrong_type", "explain", "\"mask\""),
-        (json!({"sentence": "One.", "explain": 1}), "wrong_type", "explain", "\"mask\""),
+        (json!({"sentence": "One.", "explain": 1}), "wrong_type", "explain", "found a number"),
+        (json!({"sentence": "One.", "perturbation": "drop"}), "unknown_value", "perturbation", "\"mask\""),
+        (json!({"sentence": "One.", "perturbation": 1}), "unknown_value", "perturbation", "\"mask\""),
         (json!(3), "wrong_type", "", "found a number"),
     ];
     for (value, code, field, hint) in cases {
@@ -85,29 +82,7 @@ fn wrong_requests_are_told_which_field() {
 
 #[test]
 fn null_is_as_good_as_absent() {
-    let question = Question::from_json(&json!({"sentence": "One.", "sentences": null, "explain": null})).unwrap();
-    assert_eq!((question.sentences, question.explain), (vec!["One.".to_owned()], None));
-}
-
-#[test]
-fn explain_is_a_switch_or_the_name_of_a_perturbation() {
-    let explain = |value: Value| Question::from_json(&json!({"sentence": "One.", "explain": value})).unwrap().explain;
-    assert_eq!(explain(json!(true)), Some(Perturbation::Omit));
-    assert_eq!(explain(json!("omit")), Some(Perturbation::Omit));
-    assert_eq!(explain(json!("mask")), Some(Perturbation::Mask));
-    assert_eq!(explain(json!(false)), None);
-}
-
-#[test]
-fn what_a_body_says_of_explaining_comes_before_the_query_and_the_path_comes_last() {
-    let mut event = event("http-post");
-    event["rawPath"] = json!("/explain");
-    event["rawQueryString"] = json!("explain=omit");
-    event["body"] = json!(r#"{"sentence": "One.", "explain": "mask"}"#);
-    let body =
-        |event: &Value| -> Value { serde_json::from_str(answer(event).unwrap()["body"].as_str().unwrap()).unwrap() };
-    assert_eq!(body(&event)["predictions"][0]["explanation"]["perturbation"], "mask");
-    event["body"] = json!(r#"{"sentence": "One."}"#);
-    event["rawQueryString"] = json!("explain=mask");
-    assert_eq!(body(&event)["predictions"][0]["explanation"]["perturbation"], "mask");
+    let asked = json!({"sentence": "One.", "sentences": null, "explain": null, "perturbation": null});
+    let expected = Question { sentences: vec!["One.".to_owned()], explain: false, perturbation: Perturbation::Omit };
+    assert_eq!(Question::from_json(&asked), Ok(expected));
 }

@@ -214,7 +214,8 @@ pub(crate) fn program() -> PathBuf {
     std::env::var_os("WELLFORMED_BOOTSTRAP").map_or_else(|| env!("CARGO_BIN_EXE_bootstrap").into(), PathBuf::from)
 }
 
-/// The bundle of infer's tests.
+/// The bundle of infer's tests; `WELLFORMED_BUNDLE` names another one, such as the one that ships.
 pub(crate) fn bundle() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../infer/tests/fixtures/bundle")
+    let fixture = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../infer/tests/fixtures/bundle");
+    std::env::var_os("WELLFORMED_BUNDLE").map_or_else(fixture, PathBuf::from)
 }

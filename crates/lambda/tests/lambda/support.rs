@@ -28,7 +28,7 @@ impl Fake {
         Ok(Prediction {
             label: if acceptable { Label::Acceptable } else { Label::Unacceptable },
             probabilities: if acceptable { [0.125, 0.875] } else { [0.75, 0.25] },
-            logits: [0.0, 0.0],
+            logits: if acceptable { [-1.0, 1.5] } else { [0.5, -0.25] },
             tokens: words.len().min(10) + 2,
             truncated: words.len() > 10,
             unknown_tokens: words.iter().filter(|word| word.contains("blorf")).count(),
