@@ -29,6 +29,8 @@ function table(head, rows) {
 }
 
 const code = (text) => make("code", {}, text);
+// `like this` is code in the document's prose.
+const prose = (text = "") => make("span", {}, ...text.split("`").map((part, at) => (at % 2 ? code(part) : part)));
 
 function tryIt(path, method, operation, body) {
   const form = make("form", {});
@@ -70,7 +72,7 @@ function tryIt(path, method, operation, body) {
 function operation(api, path, method, one) {
   const section = make("section", { id: one.operationId },
     make("h2", {}, make("span", { class: "method" }, `${method.toUpperCase()} `), code(path)),
-    make("p", {}, one.description ?? one.summary));
+    make("p", {}, prose(one.description ?? one.summary)));
   if (one.parameters) {
     section.append(make("h3", {}, "Parameters"), table(["Name", "What", "Type"],
       one.parameters.map((parameter) => [code(parameter.name), parameter.description, type(parameter.schema)])));
@@ -81,20 +83,20 @@ function operation(api, path, method, one) {
     Object.entries(one.responses).map(([status, response]) => {
       const { description, content } = resolve(api, response);
       const [kind, media] = Object.entries(content ?? {})[0] ?? ["", {}];
-      return [status, description, media.schema?.$ref ? type(media.schema) : kind];
+      return [status, prose(description), media.schema?.$ref ? type(media.schema) : kind];
     })));
   section.append(tryIt(path, method, one, body));
   return section;
 }
 
 function schema(api, name, one) {
-  const section = make("section", { id: name }, make("h2", {}, name), make("p", {}, one.description ?? ""));
+  const section = make("section", { id: name }, make("h2", {}, name), make("p", {}, prose(one.description)));
   for (const part of one.oneOf ?? [one]) {
     const properties = Object.entries(part.properties ?? {});
     const needed = (key) => (part.required?.includes(key) ? "" : "may be absent. ");
     if (properties.length) {
       section.append(table(["Field", "Type", "What"],
-        properties.map(([key, value]) => [code(key), type(value), needed(key) + (resolve(api, value).description ?? "")])));
+        properties.map(([key, value]) => [code(key), type(value), prose(needed(key) + (resolve(api, value).description ?? ""))])));
     }
   }
   return section;
@@ -108,7 +110,7 @@ try {
   const links = operations.map(([path, method, one]) =>
     make("li", {}, make("a", { href: `#${one.operationId}` }, `${method.toUpperCase()} ${path}`)));
   main.append(
-    ...api.info.description.split("\n\n").map((paragraph) => make("p", {}, paragraph)),
+    ...api.info.description.split("\n\n").map((paragraph) => make("p", {}, prose(paragraph))),
     make("nav", { "aria-label": "Requests" }, make("h3", {}, "Requests"), make("ul", {}, ...links)),
     ...operations.map((one) => operation(api, ...one)),
     ...Object.entries(api.components.schemas).map(([name, one]) => schema(api, name, one)));

@@ -74,7 +74,7 @@ async function judge(delay, aloud) {
 // ---- showing --------------------------------------------------------------------------------------------------------
 
 function show(state, title, odds, fill, notes) {
-  result.dataset.state = state;
+  form.dataset.state = state;
   element("verdict").textContent = title;
   element("odds").textContent = odds;
   element("fill").setAttribute("width", `${fill}%`);
@@ -151,6 +151,8 @@ function explanation({ prediction, perturbation, words: list }) {
     number.textContent = shown;
     button.append(written, bar(word.weight, largest), number);
     const item = document.createElement("li");
+    // Punctuation stands at its word.
+    if (at > 0 && list[at - 1].end === word.start) item.className = "joined";
     item.append(button);
     return item;
   }));

@@ -153,7 +153,10 @@ impl Shown {
 fn words(explanation: &Explanation) -> String {
     let largest = explanation.words.iter().map(|word| word.weight.abs()).fold(0.1, f64::max);
     let mut html = String::new();
+    let mut end = None;
     for word in &explanation.words {
+        // Punctuation stands at its word.
+        let class = if end.replace(word.end) == Some(word.start) { " class=\"joined\"" } else { "" };
         let points = points(word.weight);
         let up = word.weight > 0.0;
         let side = match (&*points, up) {
@@ -172,7 +175,7 @@ fn words(explanation: &Explanation) -> String {
         // Writing to a String cannot fail.
         let _ = write!(
             html,
-            "<li><span class=\"word {side}\"><span class=\"w\">{}</span><svg width=\"100%\" height=\"40\" \
+            "<li{class}><span class=\"word {side}\"><span class=\"w\">{}</span><svg width=\"100%\" height=\"40\" \
              aria-hidden=\"true\" focusable=\"false\">{rect}<line x1=\"0\" x2=\"100%\" y1=\"20\" y2=\"20\"/></svg>\
              <span class=\"n\">{points}</span></span></li>",
             escape(&word.text),
@@ -203,7 +206,7 @@ fn facts(model: &dyn Model) -> String {
     let digest: String = model.digest().chars().take(12).collect();
     let facts = [
         ("Matthews correlation", mcc),
-        ("measured on", format!("{} sentences it never saw", thousands(metrics.sentences))),
+        ("Measured on", format!("{} sentences it never saw", thousands(metrics.sentences))),
         ("Accuracy", format!("{:.1} %", 100.0 * metrics.accuracy)),
         ("Weights", precision.to_owned()),
         ("Longest sentence", format!("{} tokens", manifest.max_length)),

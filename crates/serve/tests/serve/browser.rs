@@ -3,7 +3,9 @@
 //! The protocol's pipe is used, not its socket: no port, no handshake. Messages are JSON, each ended by a zero byte.
 
 use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -15,6 +17,7 @@ struct Browser {
     input: ChildStdin,
     output: BufReader<ChildStdout>,
     session: Option<String>,
+    profile: PathBuf,
     calls: u64,
     /// What the page complained of: scripts that failed, and what the security policy stopped.
     complaints: Vec<String>,
@@ -25,7 +28,9 @@ impl Browser {
     fn open(url: &str, width: u32, dark: bool) -> Self {
         // The browser reads from file 3 and writes to file 4.
         let script = "exec 3<&0 4>&1 0</dev/null 1>/dev/null 2>/dev/null; exec \"${CHROMIUM:-chromium}\" \"$@\"";
-        let profile = std::env::temp_dir().join(format!("wellformed-chromium-{}-{width}", std::process::id()));
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let profile = std::env::temp_dir().join(format!("wellformed-chromium-{}-{number}", std::process::id()));
         let mut child = Command::new("sh")
             .args(["-c", script, "sh", "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run"])
             .args(["--remote-debugging-pipe", "--disable-dev-shm-usage"])
@@ -35,7 +40,7 @@ impl Browser {
             .spawn()
             .unwrap();
         let (input, output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
-        let mut browser = Self { child, input, output, session: None, calls: 0, complaints: Vec::new() };
+        let mut browser = Self { child, input, output, session: None, profile, calls: 0, complaints: Vec::new() };
         let target = browser.call("Target.createTarget", json!({"url": "about:blank"}));
         let attached = browser.call("Target.attachToTarget", json!({"targetId": target["targetId"], "flatten": true}));
         browser.session = Some(attached["sessionId"].as_str().unwrap().to_owned());
@@ -109,7 +114,10 @@ impl Browser {
 
     fn press(&mut self, key: &str, code: u32) {
         for kind in ["keyDown", "keyUp"] {
-            let params = json!({"type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code});
+            let mut params = json!({"type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code});
+            if key == "Enter" && kind == "keyDown" {
+                params["text"] = json!("\r");
+            }
             self.call("Input.dispatchKeyEvent", params);
         }
     }
@@ -127,6 +135,8 @@ impl Drop for Browser {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        // Its helpers may still be writing; what they leave is in the temporary folder.
+        let _ = std::fs::remove_dir_all(&self.profile);
     }
 }
 
@@ -134,6 +144,9 @@ fn open(server: &Running, path: &str, width: u32, dark: bool) -> Browser {
     Browser::open(&format!("http://{}{path}", server.address), width, dark)
 }
 
+/// Where everything below the verdict stands.
+const BELOW: &str = "['fieldset', '#words', '.key', '.try', '.about', 'footer']\
+    .map((one) => document.querySelector(one).getBoundingClientRect().top).join()";
 const TAB: (&str, u32) = ("Tab", 9);
 const RIGHT: (&str, u32) = ("ArrowRight", 39);
 const READY: &str = "document.querySelectorAll('#words button').length > 0 && !document.querySelector('.stale')";
@@ -143,9 +156,9 @@ const READY: &str = "document.querySelectorAll('#words button').length > 0 && !d
 fn browser_shows_verdict_and_words_of_what_is_typed() {
     let server = start();
     let mut page = open(&server, "/", 1280, false);
-    assert_eq!(page.text("document.getElementById('result').dataset.state"), "empty");
+    assert_eq!(page.text("document.getElementById('form').dataset.state"), "empty");
     page.value("document.getElementById('text').focus()");
-    let before = page.value("document.querySelector('fieldset').getBoundingClientRect().top");
+    let before = page.text(BELOW);
     page.write("The whole choir sang loudly.");
     page.wait(READY);
     assert_eq!(page.text("document.getElementById('verdict').textContent"), "Acceptable");
@@ -159,7 +172,7 @@ fn browser_shows_verdict_and_words_of_what_is_typed() {
         "The: speaks against the sentence, −3 points"
     );
     page.wait("document.getElementById('say').textContent.startsWith('Acceptable: acceptable with 2.4 percent.')");
-    let after = page.value("document.querySelector('fieldset').getBoundingClientRect().top");
+    let after = page.text(BELOW);
     assert_eq!(before, after, "nothing below the result has moved");
     page.picture("light");
     assert!(page.complaints.is_empty(), "{:?}", page.complaints);
@@ -173,22 +186,21 @@ fn browser_works_with_the_keyboard_alone() {
     page.wait(READY);
     page.value("document.getElementById('text').focus()");
     page.press(TAB.0, TAB.1);
-    assert_eq!(page.text("document.activeElement.className"), "word against", "one Tab from the sentence to its words");
-    assert!(page.text("document.getElementById('detail').textContent").starts_with("“It”, −2. Without it"));
-    page.press(RIGHT.0, RIGHT.1);
-    page.press(RIGHT.0, RIGHT.1);
-    assert!(page.text("document.getElementById('detail').textContent").starts_with("“heavily.”, +8."));
-    page.press(TAB.0, TAB.1);
-    assert_eq!(page.text("document.activeElement.value"), "omit", "then the choice");
+    assert_eq!(page.text("document.activeElement.value"), "omit", "one Tab from the sentence to the choice");
     page.press(RIGHT.0, RIGHT.1);
     page.wait("[...document.querySelectorAll('#words button')].some((word) => word.dataset.detail.includes('With it hidden'))");
     page.press(TAB.0, TAB.1);
-    assert_eq!(page.text("document.activeElement.textContent"), "The librarian found her keys under the sofa.");
-    page.press("Enter", 13);
-    page.value("document.activeElement.click()");
-    page.wait("document.getElementById('text').value.startsWith('The librarian') && document.querySelectorAll('#words button').length === 8");
+    assert_eq!(page.text("document.activeElement.className"), "word against", "one more to the words");
+    assert!(page.text("document.getElementById('detail').textContent").starts_with("“It”, −2. With it hidden"));
+    page.press(RIGHT.0, RIGHT.1);
+    page.press(RIGHT.0, RIGHT.1);
+    assert!(page.text("document.getElementById('detail').textContent").starts_with("“heavily.”, +8."));
     let outline = page.text("getComputedStyle(document.activeElement).outlineStyle");
     assert_eq!(outline, "solid", "the focus can be seen");
+    page.press(TAB.0, TAB.1);
+    assert_eq!(page.text("document.activeElement.textContent"), "The librarian found her keys under the sofa.");
+    page.press("Enter", 13);
+    page.wait("document.getElementById('text').value.startsWith('The librarian') && document.querySelectorAll('#words button').length === 8");
     assert!(page.complaints.is_empty(), "{:?}", page.complaints);
 }
 
@@ -223,7 +235,7 @@ fn browser_says_that_the_server_is_gone_and_keeps_the_sentence() {
     server.end();
     page.value("document.getElementById('text').focus()");
     page.write("It rains.");
-    page.wait("document.getElementById('result').dataset.state === 'trouble'");
+    page.wait("document.getElementById('form').dataset.state === 'trouble'");
     let said = page.text("document.getElementById('say').textContent");
     assert!(said.starts_with("The server does not answer. Your sentence is still here"), "{said}");
     assert_eq!(page.text("document.getElementById('text').value"), "It rains.");
