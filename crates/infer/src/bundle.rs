@@ -25,14 +25,17 @@ impl Bundle {
         // The form first: a later form may have other fields, and that is what has to be said.
         let value: serde_json::Value =
             serde_json::from_slice(&bytes).map_err(|error| damaged(format!("not JSON: {error}")))?;
-        if let Some(format) = value.get("format").and_then(serde_json::Value::as_u64).filter(|&it| it != u64::from(FORMAT))
+        if let Some(format) =
+            value.get("format").and_then(serde_json::Value::as_u64).filter(|&it| it != u64::from(FORMAT))
         {
             return Err(damaged(format!("its format is {format}, but this program reads format {FORMAT}")));
         }
         let manifest: Manifest =
             serde_json::from_value(value).map_err(|error| damaged(format!("not a bundle's manifest: {error}")))?;
         if !manifest.is_sealed() {
-            return Err(damaged("its digest is not that of its content; it was changed, copy the bundle again".to_owned()));
+            return Err(damaged(
+                "its digest is not that of its content; it was changed, copy the bundle again".to_owned(),
+            ));
         }
         if manifest.max_length < 3 {
             return Err(damaged(format!("max_length is {}, but must be at least 3", manifest.max_length)));

@@ -2,7 +2,7 @@
 
 use wellformed_infer::{Error, Perturbation, Precision};
 
-use crate::support::open;
+use crate::support::{bundle, open};
 
 fn words(sentence: &str) -> Vec<String> {
     let explanation = open(Precision::Int8, 1).explain(sentence, Perturbation::Omit).unwrap();
@@ -41,10 +41,17 @@ fn a_weight_is_what_leaving_the_word_out_changes() {
 #[test]
 fn a_masked_word_is_replaced_by_the_mask() {
     let predictor = open(Precision::Fp32, 1);
-    let explanation = predictor.explain("the dog sleeps", Perturbation::Mask).unwrap();
-    let whole = predictor.predict("the dog sleeps").unwrap();
-    for (word, masked) in explanation.words.iter().zip(["[MASK] dog sleeps", "the [MASK] sleeps", "the dog [MASK]"]) {
-        let masked = predictor.predict(masked).unwrap();
+    let file = std::fs::read_to_string(bundle().join("tokenizer.json")).unwrap();
+    let file: serde_json::Value = serde_json::from_str(&file).unwrap();
+    let mask = file["model"]["vocab"]["[MASK]"].as_u64().unwrap() as u32;
+    let explanation = predictor.explain("the girl wait", Perturbation::Mask).unwrap();
+    let whole = predictor.predict("the girl wait").unwrap();
+    let tokens = predictor.tokenize("the girl wait").unwrap();
+    assert_eq!(tokens.ids.len(), 5, "the three words are in the fixture's vocabulary");
+    for (at, word) in explanation.words.iter().enumerate() {
+        let mut masked = tokens.clone();
+        masked.ids[at + 1] = mask;
+        let masked = &predictor.run(&[masked])[0];
         let expected = whole.probabilities[1] - masked.probabilities[1];
         assert!((word.weight - expected).abs() < 1e-12, "{}: {} is not {expected}", word.text, word.weight);
     }
