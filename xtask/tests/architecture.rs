@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use figment::providers::{Format, Yaml};
 use serde_json::Value;
-use wellformed_core::params::{EvalStage, FetchStage, PrepareStage, StageParams, TrainStage};
+use wellformed_core::params::{EvalStage, ExportStage, FetchStage, PrepareStage, StageParams, TrainStage};
 use xtask::process::{cargo, root};
 
 /// What each crate may import of the project: the arrows of the README's picture. A new crate gets its line here.
@@ -39,6 +39,7 @@ const STAGES: &[(&str, &[&str])] = &[
     ("prepare", PrepareStage::KEYS),
     ("train", TrainStage::KEYS),
     ("eval", EvalStage::KEYS),
+    ("export", ExportStage::KEYS),
 ];
 
 /// The workspace as Cargo sees it: packages by id, and by name the names of what they depend on.
@@ -306,7 +307,7 @@ fn stages_hand_data_on_through_files_and_nothing_else() {
             let inside = |out: &String| path == out || path.strip_prefix(out).is_some_and(|rest| rest.starts_with('/'));
             assert!(outs.iter().any(inside), "{stage} reads {path}, which no earlier stage writes");
         }
-        outs.extend(listed(entry, "outs"));
+        outs.extend(["outs", "metrics"].into_iter().flat_map(|list| listed(entry, list)));
     }
     let unique: BTreeSet<&String> = outs.iter().collect();
     assert_eq!(unique.len(), outs.len(), "an output is written by one stage only");
