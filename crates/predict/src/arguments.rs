@@ -48,22 +48,22 @@ Examples:
 
 /// Say of English sentences whether they are acceptable: sentences given here, lines, or a file.
 #[derive(Parser)]
-#[command(name = "predict", version, after_help = MORE, max_term_width = 120)]
+#[command(name = "predict", version, after_help = MORE, next_line_help = true)]
 pub(crate) struct Arguments {
     /// Sentences. Without any, and without --file, standard input is read, a sentence a line.
     #[arg(value_name = "SENTENCE", conflicts_with = "file")]
     sentences: Vec<String>,
-    /// A file of sentences: text, CSV, TSV (both with a line of column names) or Parquet. `-` is standard input.
+    /// A file of sentences: text, CSV or TSV with a line of column names, or Parquet. `-` is standard input.
     #[arg(long, short, value_name = "PATH")]
     file: Option<PathBuf>,
-    /// What the input is, if the file's name does not say it [default: by extension; text on standard input].
-    #[arg(long, value_name = "FORMAT", conflicts_with = "sentences")]
+    /// What the input is: text, csv, tsv or parquet [default: what the file's name says; text on standard input].
+    #[arg(long, value_name = "FORMAT", conflicts_with = "sentences", hide_possible_values = true)]
     format_in: Option<FormatIn>,
     /// The column with the sentences, in CSV, TSV and Parquet.
     #[arg(long, value_name = "NAME", default_value = "sentence")]
     column: String,
-    /// How results are written [default: by the extension of --output; text on standard output].
-    #[arg(long, value_name = "FORMAT")]
+    /// How results are written: text, jsonl, csv or parquet [default: what --output's name says; otherwise text].
+    #[arg(long, value_name = "FORMAT", hide_possible_values = true)]
     to: Option<FormatOut>,
     /// Short for --to jsonl.
     #[arg(long, conflicts_with = "to")]

@@ -158,12 +158,12 @@ fn answer(chunk: Chunk, verdicts: &Verdicts) -> Result<Answered> {
     let rows: Vec<Result<&str, &str>> = (0..chunk.rows()).map(|row| chunk.sentence(row)).collect();
     let sentences: Vec<&str> = rows.iter().filter_map(|row| row.ok()).collect();
     let mut answers = verdicts(&sentences).into_iter();
-    let verdicts = rows.into_iter().map(|row| match row {
-        Err(problem) => Ok(Err(problem.to_owned())),
-        Ok(_) => {
-            let answer = answers.next().ok_or_else(|| anyhow!("there are fewer answers than sentences"))?;
-            Ok(answer.map_err(|error| error.to_string()))
+    let verdicts = rows.into_iter().map(|row| {
+        if let Err(problem) = row {
+            return Ok(Err(problem.to_owned()));
         }
+        let answer = answers.next().ok_or_else(|| anyhow!("there are fewer answers than sentences"))?;
+        Ok(answer.map_err(|error| error.to_string()))
     });
     let verdicts = verdicts.collect::<Result<_>>()?;
     Ok(Answered { chunk, verdicts })

@@ -10,6 +10,8 @@ use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
 use parquet::basic::Compression;
 use serde_json::Value;
 use tempfile::TempDir;
+use wellformed_core::bundle::{MANIFEST, Manifest};
+use wellformed_core::files::{read_json, write_json};
 
 use crate::support::{read_parquet, write_parquet};
 
@@ -168,16 +170,36 @@ fn exit_codes_are_those_of_the_help() {
     assert_eq!(code(&["--file", "no-such-file.txt"], ""), Some(1));
     assert_eq!(code(&["--no-such-option"], ""), Some(2));
     assert_eq!(code(&[], &format!("{sentences}\n\n")), Some(3), "an empty line");
-    let unacceptable = objects(&fed(&["--json"], sentences.as_bytes()));
-    let unacceptable = unacceptable.iter().any(|object| object["label"] == "unacceptable");
-    assert_eq!(code(&["--check"], &sentences), Some(if unacceptable { 4 } else { 0 }));
-    for label in ["acceptable", "unacceptable"] {
-        let all = objects(&fed(&["--json"], sentences.as_bytes()));
-        let Some(one) = all.iter().find(|object| object["label"] == label) else { continue };
-        let one = one["sentence"].as_str().unwrap();
-        assert_eq!(code(&["--check", one], ""), Some(if label == "acceptable" { 0 } else { 4 }));
-        assert_eq!(code(&["--check", one, ""], ""), Some(3), "what could not be predicted comes first");
+}
+
+#[test]
+fn check_tells_by_its_exit_code_whether_a_sentence_is_unacceptable() {
+    // A bundle that finds one of the sentences acceptable and another not, whatever its model thinks of them.
+    let mut judged: Vec<(f64, String)> = objects(&run(&[&["--json"][..], &SENTENCES].concat()))
+        .iter()
+        .map(|object| (object["p_acceptable"].as_f64().unwrap(), object["sentence"].as_str().unwrap().to_owned()))
+        .collect();
+    judged.sort_by(|one, other| one.0.total_cmp(&other.0));
+    let ((low, worst), (high, best)) = (&judged[0], &judged[2]);
+    let strict = folder();
+    for entry in fs::read_dir(bundle()).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), strict.path().join(entry.file_name())).unwrap();
     }
+    let manifest = strict.path().join(MANIFEST);
+    let mut changed: Manifest = read_json(&manifest).unwrap();
+    changed.calibration.threshold = f64::midpoint(*low, *high);
+    write_json(&manifest, &changed.seal()).unwrap();
+
+    let code = |arguments: &[&str]| {
+        let output = predict().arg("--bundle").arg(strict.path()).args(arguments).output().unwrap();
+        (output.status.code().unwrap(), out(&output).lines().count())
+    };
+    assert_eq!(code(&["--check", best]), (0, 1));
+    assert_eq!(code(&["--check", worst, best]), (4, 2));
+    assert_eq!(code(&["--fail-on-unacceptable", worst]), (4, 1));
+    assert_eq!(code(&[worst]), (0, 1), "nobody asked");
+    assert_eq!(code(&["--check", worst, ""]), (3, 2), "what could not be predicted comes first");
 }
 
 #[test]

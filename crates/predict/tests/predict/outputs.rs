@@ -8,6 +8,7 @@ use arrow::array::{ArrayRef, AsArray, Int64Array, ListBuilder, RecordBatch, Stri
 use arrow::datatypes::{Float64Type, Int32Type};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::Compression;
+use parquet::file::metadata::RowGroupMetaData;
 use serde_json::{Value, json};
 use wellformed_predict::input::{InputFormat, Limits, open_file};
 use wellformed_predict::layout::Layout;
@@ -185,7 +186,7 @@ fn long_parquet_comes_in_row_groups_and_can_be_read_while_nothing_of_it_is_held(
     let mut file = File::create(&path).unwrap();
     run(source, verdicts(), &mut *encoder, Target { name: "file", stream: &mut file }, &mut |_, _| {}).unwrap();
     let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(&path).unwrap()).unwrap();
-    let groups: Vec<i64> = builder.metadata().row_groups().iter().map(|group| group.num_rows()).collect();
+    let groups: Vec<i64> = builder.metadata().row_groups().iter().map(RowGroupMetaData::num_rows).collect();
     assert_eq!(groups, [65_536, 65_536, 65_536, 200_000 - 3 * 65_536]);
     let mut row = 0;
     for batch in builder.build().unwrap() {
