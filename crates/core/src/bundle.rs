@@ -12,6 +12,8 @@ use serde_json::Value;
 use crate::files::sha256_bytes;
 use crate::label::Label;
 
+pub use crate::precision::Precision;
+
 /// The manifest's file name.
 pub const MANIFEST: &str = "bundle.json";
 /// The model with 32-bit weights.
@@ -26,28 +28,7 @@ pub const PROFILE: &str = "profile.json";
 /// The version of the manifest's form that this code writes and reads.
 pub const FORMAT: u32 = 1;
 
-/// The numbers that a model file holds its matrices in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Precision {
-    /// 32-bit floating point.
-    Fp32,
-    /// 8-bit integers with a scale for each output channel.
-    Int8,
-}
-
 impl Precision {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Fp32, Self::Int8];
-
-    /// The name in parameters, on command lines and in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Fp32 => "fp32",
-            Self::Int8 => "int8",
-        }
-    }
-
     /// The model file of this precision.
     pub fn file(self) -> &'static str {
         match self {

@@ -3,6 +3,7 @@
 //! | module | feature | what is in it |
 //! |---|---|---|
 //! | [`label`] | | the two answers of the model |
+//! | [`precision`] | | the numbers that a model computes with |
 //! | [`bundle`] | | the manifest of what ships, `models/bundle/bundle.json` |
 //! | [`files`] | | digests, and writes that are whole or nothing |
 //! | [`params`] | `params` | typed parameters |
@@ -19,3 +20,4 @@ pub mod label;
 mod layers;
 #[cfg(feature = "params")]
 pub mod params;
+pub mod precision;

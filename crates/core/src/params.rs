@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::bundle::Precision;
 use crate::layers::{self, Layer};
+use crate::precision::Precision;
 
 /// The environment variables that override parameters start with this; `__` separates section and key.
 pub const ENV_PREFIX: &str = "WELLFORMED_";
