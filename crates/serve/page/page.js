@@ -96,7 +96,7 @@ function trouble(message) {
 
 function verdict({ label, probabilities, tokens, truncated, unknown_tokens: unknown }) {
   const title = label === "acceptable" ? "Acceptable" : "Not acceptable";
-  const odds = `acceptable with ${percent(probabilities.acceptable)} %, unacceptable with ${percent(probabilities.unacceptable)} %`;
+  const odds = `acceptable ${percent(probabilities.acceptable)} %, unacceptable ${percent(probabilities.unacceptable)} %`;
   const notes = [];
   if (truncated) notes.push(`The sentence is too long for the model: it saw the first ${tokens} tokens only.`);
   if (unknown === 1) notes.push("The model does not know one of the characters or words.");
@@ -140,7 +140,7 @@ function explanation({ prediction, perturbation, words: list }) {
     button.dataset.at = at;
     button.tabIndex = at === 0 ? 0 : -1;
     const without = perturbation === "mask" ? "With it hidden" : "Without it";
-    button.dataset.detail = `“${word.text}”, ${shown}. ${without}, the sentence would be acceptable with ${percent(whole - word.weight)} %, not ${percent(whole)} %.`;
+    button.dataset.detail = `“${word.text}”, ${shown}. ${without}, the probability of acceptable would be ${percent(whole - word.weight)} %, not ${percent(whole)} %.`;
     const spoken = { for: "speaks for the sentence", against: "speaks against the sentence", neither: "no effect" }[side];
     button.setAttribute("aria-label", `${word.text}: ${spoken}, ${shown} points`);
     const written = document.createElement("span");
@@ -166,7 +166,7 @@ function say({ label, probabilities }, { words: list }) {
   const strongest = [...list].sort((a, b) => Math.abs(b.weight) - Math.abs(a.weight))[0];
   const title = label === "acceptable" ? "Acceptable" : "Not acceptable";
   const weighs = strongest && points(strongest.weight) !== "0" ? ` The word that weighs most is “${strongest.text}”, ${points(strongest.weight)} points.` : "";
-  element("say").textContent = `${title}: acceptable with ${percent(probabilities.acceptable)} percent.${weighs}`;
+  element("say").textContent = `${title}. The probability of acceptable is ${percent(probabilities.acceptable)} percent.${weighs}`;
 }
 
 function mark(sentence) {

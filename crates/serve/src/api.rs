@@ -259,7 +259,7 @@ async fn openapi_json(State(app): Shared) -> Response {
     ([(CONTENT_TYPE, "application/json")], app.openapi.clone()).into_response()
 }
 
-/// The OpenAPI document, with this server's version and limits.
+/// The document of the API, with this server's version and limits.
 pub(crate) fn openapi(model: &dyn Model, settings: &Settings) -> String {
     include_str!("../page/openapi.json")
         .replace("{version}", env!("CARGO_PKG_VERSION"))

@@ -55,8 +55,8 @@ pub(crate) struct Arguments {
     /// The access log on standard output: one line for each request.
     #[arg(long, value_name = "FORM", default_value = "json")]
     log: Form,
-    /// Whose pages may read the answers, such as https://example.org; `*` means everybody's. May be repeated.
-    #[arg(long = "allow-origin", value_name = "ORIGIN")]
+    /// Whose pages may read the answers: scheme and host; `*` means everybody's. May be repeated.
+    #[arg(long = "allow-origin", value_name = "SCHEME://HOST")]
     origins: Vec<String>,
 
     /// Tokens of a batch.

@@ -3,6 +3,7 @@
 //! A thread of its own writes them, so that a slow reader of standard output slows no answer. When it cannot keep up,
 //! lines are lost rather than memory, and counted.
 
+use std::fmt::Write as _;
 use std::io::Write;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
@@ -112,17 +113,20 @@ pub(crate) fn timestamp(time: SystemTime) -> String {
 fn text(entry: &Entry<'_>) -> String {
     let Entry { time, id, method, route, status, sentences, tokens, ms, error } = entry;
     let Milliseconds { total, tokenization, queue, inference } = ms;
+    // Writing to a String cannot fail.
     let mut line = format!("{time} {status} {method} {route} {total:.2} ms");
     if *sentences > 0 {
-        line += &format!(
+        let _ = write!(
+            line,
             " (tokenization {tokenization:.2}, queue {queue:.2}, inference {inference:.2}), {sentences} sentences, \
              {tokens} tokens"
         );
     }
     if let Some(error) = error {
-        line += &format!(", {error}");
+        let _ = write!(line, ", {error}");
     }
-    line + &format!(", id {id}")
+    let _ = write!(line, ", id {id}");
+    line
 }
 
 fn write(lines: &Receiver<String>, mut output: impl Write) {

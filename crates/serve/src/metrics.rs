@@ -1,4 +1,4 @@
-//! What is counted and measured, in Prometheus' text form (OpenMetrics).
+//! What is counted and measured, in the text form that Prometheus reads.
 
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -142,7 +142,7 @@ impl Shown {
         Self {
             state,
             verdict: verdict.to_owned(),
-            odds: format!("acceptable with {acceptable} %, unacceptable with {unacceptable} %"),
+            odds: format!("acceptable {acceptable} %, unacceptable {unacceptable} %"),
             fill: acceptable,
             notes: notes.join(" "),
             words: words(explanation),

@@ -9,7 +9,8 @@ use axum::http::HeaderValue;
 pub struct Settings {
     /// Threads that predict, each a batch of its own. At least 1.
     pub threads: usize,
-    /// Tokens that a batch may have. A batch has at least one sentence, however long.
+    /// Tokens that a batch may have. A batch has at least one sentence, however long. The predictor computes about 100
+    /// at a time, so larger batches gain nothing and let their first sentences wait for their last.
     pub batch_tokens: usize,
     /// The longest that a sentence waits for others while the server is busy.
     pub window: Duration,
@@ -39,7 +40,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             threads: 1,
-            batch_tokens: 512,
+            batch_tokens: 96,
             window: Duration::from_millis(1),
             queue_sentences: 1024,
             queue_tokens: 65_536,
@@ -47,7 +48,7 @@ impl Default for Settings {
             max_body: 1 << 20,
             max_connections: 1024,
             timeout: Duration::from_secs(30),
-            head_timeout: Duration::from_secs(60),
+            head_timeout: Duration::from_mins(1),
             shutdown_delay: Duration::ZERO,
             shutdown_timeout: Duration::from_secs(30),
             allow_origin: AllowOrigin::Nobody,

@@ -23,7 +23,7 @@ fn occupy(server: &Running) -> std::thread::JoinHandle<crate::support::Answer> {
 
 #[test]
 fn sentences_that_wait_together_are_predicted_together_and_go_back_to_their_owners() {
-    let server = start();
+    let server = start_with(Settings { batch_tokens: 1000, ..Settings::default() });
     let first = occupy(&server);
     let requests: Vec<_> =
         (0..20).map(|words| server.post_later("/predict", json!({"sentence": sentence(words)}))).collect();
@@ -66,7 +66,7 @@ fn workers_that_are_free_share_what_waits() {
 
 #[test]
 fn a_lone_sentence_does_not_wait_for_others() {
-    let server = start_with(Settings { window: Duration::from_secs(3600), ..Settings::default() });
+    let server = start_with(Settings { window: Duration::from_hours(1), ..Settings::default() });
     for _ in 0..3 {
         assert_eq!(server.post("/predict", &json!({"sentence": "It rains."})).status, 200);
     }
@@ -247,7 +247,7 @@ fn stopping_says_so_before_it_stops_accepting() {
 
 #[test]
 fn stopping_does_not_wait_for_connections_on_which_nothing_was_asked() {
-    let mut server = start_with(Settings { shutdown_timeout: Duration::from_secs(3600), ..Settings::default() });
+    let mut server = start_with(Settings { shutdown_timeout: Duration::from_hours(1), ..Settings::default() });
     let _silent = write(server.address, "");
     let _begun = write(server.address, "GET /health/li");
     until("both are open", || server.metric("wellformed_http_connections") >= 3.0);

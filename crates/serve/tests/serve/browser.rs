@@ -1,4 +1,4 @@
-//! The page in a real browser, driven over the DevTools protocol.
+//! The page in a real browser, driven as its developer tools drive it.
 //!
 //! The protocol's pipe is used, not its socket: no port, no handshake. Messages are JSON, each ended by a zero byte.
 
@@ -11,6 +11,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::{Running, start, until};
+
+/// Browsers opened so far: each has a profile of its own.
+static COUNT: AtomicU32 = AtomicU32::new(0);
 
 struct Browser {
     child: Child,
@@ -28,7 +31,6 @@ impl Browser {
     fn open(url: &str, width: u32, dark: bool) -> Self {
         // The browser reads from file 3 and writes to file 4.
         let script = "exec 3<&0 4>&1 0</dev/null 1>/dev/null 2>/dev/null; exec \"${CHROMIUM:-chromium}\" \"$@\"";
-        static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let profile = std::env::temp_dir().join(format!("wellformed-chromium-{}-{number}", std::process::id()));
         let mut child = Command::new("sh")
@@ -162,16 +164,13 @@ fn browser_shows_verdict_and_words_of_what_is_typed() {
     page.write("The whole choir sang loudly.");
     page.wait(READY);
     assert_eq!(page.text("document.getElementById('verdict').textContent"), "Acceptable");
-    assert_eq!(
-        page.text("document.getElementById('odds').textContent"),
-        "acceptable with 2.4 %, unacceptable with 97.6 %"
-    );
+    assert_eq!(page.text("document.getElementById('odds').textContent"), "acceptable 2.4 %, unacceptable 97.6 %");
     assert_eq!(page.value("document.querySelectorAll('#words button').length"), 5);
     assert_eq!(
         page.text("document.querySelector('#words button').getAttribute('aria-label')"),
         "The: speaks against the sentence, −3 points"
     );
-    page.wait("document.getElementById('say').textContent.startsWith('Acceptable: acceptable with 2.4 percent.')");
+    page.wait("document.getElementById('say').textContent.startsWith('Acceptable. The probability of acceptable is 2.4 percent.')");
     let after = page.text(BELOW);
     assert_eq!(before, after, "nothing below the result has moved");
     page.picture("light");

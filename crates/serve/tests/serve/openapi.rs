@@ -1,4 +1,4 @@
-//! The OpenAPI document, against what the server really answers.
+//! The document of the API, against what the server really answers.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -12,7 +12,7 @@ fn the_page_has_the_verdict_and_the_words_without_javascript() {
     let html = &page.body;
     assert!(html.contains("data-state=\"acceptable\""), "{html}");
     assert!(html.contains("<span id=\"verdict\">Acceptable</span>"), "{html}");
-    assert!(html.contains("acceptable with 2.3 %, unacceptable with 97.7 %"), "{html}");
+    assert!(html.contains("acceptable 2.3 %, unacceptable 97.7 %"), "{html}");
     assert!(html.contains(">The whole choir sang an air.</textarea>"), "{html}");
     assert!(html.contains("value=\"mask\" checked") && !html.contains("value=\"omit\" checked"), "{html}");
     assert!(html.contains("<span class=\"w\">choir</span>") && html.contains("<span class=\"n\">+5</span>"), "{html}");
@@ -85,7 +85,7 @@ fn the_pages_load_nothing_from_elsewhere_and_nothing_inline() {
         }
         assert!(!page.contains("<style") && !page.contains("style="), "{path}");
         for (at, _) in page.match_indices(" on") {
-            let name: String = page[at + 1..].chars().take_while(|c| c.is_ascii_alphabetic()).collect();
+            let name: String = page[at + 1..].chars().take_while(char::is_ascii_alphabetic).collect();
             assert!(!page[at + 1 + name.len()..].starts_with('='), "{path}: {name}");
         }
         let scripts: Vec<&str> = page.split("<script").skip(1).collect();

@@ -68,7 +68,7 @@ pub(crate) struct Fake {
 /// What [`Fake`] says is the probability of *acceptable*.
 pub(crate) fn expected(sentence: &str) -> f64 {
     let words: Vec<&str> = sentence.split_whitespace().take(MAX_LENGTH - 2).collect();
-    words.iter().map(|word| word.len() as u32).sum::<u32>() as f64 / 1000.0
+    f64::from(words.iter().map(|word| word.len() as u32).sum::<u32>()) / 1000.0
 }
 
 fn prediction(ids: &[u32], truncated: bool, unknown_tokens: usize) -> Prediction {
@@ -163,12 +163,15 @@ pub(crate) fn manifest() -> Manifest {
     .unwrap()
 }
 
+/// A request's id and route, and what was predicted.
+type Record = (String, &'static str, Prediction);
+
 /// Keeps what the recorder is told.
 #[derive(Clone, Default)]
-pub(crate) struct Told(Arc<Mutex<Vec<(String, &'static str, Prediction)>>>);
+pub(crate) struct Told(Arc<Mutex<Vec<Record>>>);
 
 impl Told {
-    pub(crate) fn all(&self) -> Vec<(String, &'static str, Prediction)> {
+    pub(crate) fn all(&self) -> Vec<Record> {
         self.0.lock().unwrap().clone()
     }
 }
@@ -290,7 +293,7 @@ impl Drop for Running {
 pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let began = Instant::now();
     while !is_so() {
-        assert!(began.elapsed() < Duration::from_secs(60), "waited in vain: {what}");
+        assert!(began.elapsed() < Duration::from_mins(1), "waited in vain: {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
 }
@@ -328,7 +331,7 @@ impl Answer {
 
 /// Reads everything until the server closes the connection.
 pub(crate) fn read(mut stream: TcpStream) -> Answer {
-    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
     let mut bytes = Vec::new();
     let read = stream.read_to_end(&mut bytes);
     let text = String::from_utf8(bytes).unwrap();
@@ -349,10 +352,10 @@ pub(crate) fn write(address: SocketAddr, text: &str) -> TcpStream {
 pub(crate) fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> String {
     let mut text = format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n");
     for (name, value) in headers {
-        text += &format!("{name}: {value}\r\n");
+        text.extend([name, ": ", value, "\r\n"]);
     }
     if !body.is_empty() || method == "POST" {
-        text += &format!("Content-Length: {}\r\n", body.len());
+        text.extend(["Content-Length: ", &body.len().to_string(), "\r\n"]);
     }
     text + "\r\n" + body
 }
