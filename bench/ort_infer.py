@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """The yardstick of `cargo xtask bench infer`: the same predictions with tokenizers and ONNX Runtime in Python.
 
-    ort_infer.py sentences --corpus data/raw/corpus.zip --output FILE     CoLA's development sentences, one a line
     ort_infer.py quantize --model model.onnx --output FILE                ONNX Runtime's own int8, per channel
     ort_infer.py measure --model FILE --tokenizer FILE --sentences FILE   one JSON object with the figures
     ort_infer.py first --model FILE --tokenizer FILE                      one sentence, to time a whole process
@@ -19,18 +18,6 @@ from pathlib import Path
 
 BEGAN = time.perf_counter()
 MAX_TOKENS = 128
-
-
-def sentences(arguments: argparse.Namespace) -> None:
-    """Writes the sentences of both development sets."""
-    import zipfile
-
-    with zipfile.ZipFile(arguments.corpus) as archive:
-        lines = []
-        for name in ["in_domain_dev", "out_of_domain_dev"]:
-            inside = next(entry for entry in archive.namelist() if entry.endswith(f"raw/{name}.tsv"))
-            lines += [line.split("\t")[3] for line in archive.read(inside).decode("utf8").splitlines()]
-    Path(arguments.output).write_text("".join(f"{line}\n" for line in lines), encoding="utf8")
 
 
 def quantize(arguments: argparse.Namespace) -> None:
@@ -110,10 +97,6 @@ def main() -> None:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     tasks = parser.add_subparsers(required=True)
-    task = tasks.add_parser("sentences")
-    task.add_argument("--corpus", required=True)
-    task.add_argument("--output", required=True)
-    task.set_defaults(run=sentences)
     task = tasks.add_parser("quantize")
     task.add_argument("--model", required=True)
     task.add_argument("--output", required=True)

@@ -7,24 +7,27 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::environment::{DVC, Environment, LINT};
+use crate::environment::{DVC, Environment, LINT, ONNX};
 use crate::process::{cargo, quietly, run, status};
-use crate::repro::{UNREACHABLE, build};
+use crate::repro::{UNREACHABLE, VALIDATION, binary, build, needs};
 
 /// The whole test suite, the quick and telling parts first:
 ///
 /// 1. unit, integration and documentation tests of every crate (the architecture's rules among them);
 /// 2. the stages' binaries, built as the pipeline builds them;
-/// 3. the model against Hugging Face transformers on the real base model, which `fetch` brings if it can;
-/// 4. the pipeline under real DVC: small runs in a copy of the project, remotes, experiments, a clone without data.
+/// 3. every kind of model file against ONNX's checker and ONNX Runtime;
+/// 4. the model against Hugging Face transformers on the real base model, which `fetch` brings if it can;
+/// 5. the pipeline under real DVC: small runs in a copy of the project, remotes, experiments, a clone without data.
 ///
 /// # Errors
 ///
 /// When a test fails.
 pub fn test(root: &Path) -> Result<()> {
     Environment::ensure(root, DVC)?;
+    Environment::ensure(root, ONNX)?;
     run(cargo().args(["test", "--release", "--locked", "--workspace"]))?;
     build(&[])?;
+    run(cargo().args(["test", "--release", "--locked", "--workspace", "--test", "onnx", "--", "--ignored"]))?;
     if default_base_is_there(root)? {
         let tests = ["test", "--release", "--locked", "--workspace", "--test", "parity", "--", "--ignored"];
         run(cargo().args(tests))?;
@@ -35,6 +38,20 @@ pub fn test(root: &Path) -> Result<()> {
         );
     }
     run(cargo().args(["test", "--release", "--locked", "--workspace", "--test", "dvc", "--", "--ignored"]))
+}
+
+/// Holds `models/bundle` against ONNX's checker and, on every sentence of *validation*, against ONNX Runtime.
+///
+/// # Errors
+///
+/// When there is no bundle yet, or it fails.
+pub fn verify(root: &Path) -> Result<()> {
+    needs(root, &[("models/bundle/bundle.json", "export"), (VALIDATION, "prepare")])?;
+    let environment = Environment::ensure(root, ONNX)?;
+    build(&[])?;
+    let mut command = environment.python();
+    command.args(["bench/check_bundle.py", "--bundle", "models/bundle", "--data", VALIDATION, "--predict"]);
+    run(command.arg(binary(root, "predict")).current_dir(root))
 }
 
 /// Whether `models/base` holds the model of `presets/minilm.yaml`, which the fixtures are about; if there is no base

@@ -61,6 +61,8 @@ enum Task {
     },
     /// Run every test: all crates, then the pipeline under real DVC in a copy of the project.
     Test,
+    /// Hold models/bundle against ONNX's checker and ONNX Runtime (in .venv-onnx), on all sentences of validation.
+    Verify,
     /// Check formatting, clippy, licences (where cargo-deny is installed), Python, YAML and workflows.
     Lint,
     /// Measure our speed beside what one would run instead.
@@ -108,6 +110,7 @@ fn act(task: Task) -> Result<()> {
             }
             Ok(())
         }
+        Task::Verify => check::verify(&root),
         Task::Test => check::test(&root),
         Task::Lint => check::lint(&root),
         Task::Bench(Bench::Train(training)) => bench::train(&root, &training),

@@ -81,6 +81,27 @@ pub fn build(extra: &[&str]) -> Result<()> {
     Ok(())
 }
 
+/// The sentences that everything is reported on.
+pub const VALIDATION: &str = "data/prepared/validation.parquet";
+
+/// Requires outputs of stages.
+///
+/// # Errors
+///
+/// When one is not there: which, and from which stage it comes.
+pub fn needs(root: &Path, outputs: &[(&str, &str)]) -> Result<()> {
+    match outputs.iter().find(|(path, _)| !root.join(path).exists()) {
+        Some((path, stage)) => bail!("{path} is not there; run `cargo xtask repro` first (stage {stage})"),
+        None => Ok(()),
+    }
+}
+
+/// Where a binary of the project is once [`build`] has built it.
+pub fn binary(root: &Path, name: &str) -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |target| root.join(target));
+    std::env::var_os("WELLFORMED_BINARIES").map_or_else(|| target.join("release"), Into::into).join(name)
+}
+
 /// A project with its environment.
 struct Project {
     root: PathBuf,

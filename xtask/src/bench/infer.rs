@@ -1,17 +1,17 @@
 //! Inference: this project's engine beside ONNX Runtime in Python, on the same files and the same sentences.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::Spread;
+use super::{Built, Spread, build_examples, keep};
 use crate::environment::{Environment, ONNX};
-use crate::process::{cargo, describe};
+use crate::process::describe;
+use crate::repro::{VALIDATION, binary, needs};
 
 /// What is measured.
 #[derive(Debug, Clone, clap::Args)]
@@ -40,26 +40,15 @@ const FIGURES: [&str; 4] = ["single_p50_us", "single_p99_us", "batched_sentences
 ///
 /// # Errors
 ///
-/// When the bundle or the corpus is not there yet, or either side fails.
+/// When bundle or prepared data are not there yet, or either side fails.
 pub fn infer(root: &Path, inference: &Inference) -> Result<()> {
-    for (path, stage) in [("models/bundle/bundle.json", "export"), ("data/raw/corpus.zip", "fetch")] {
-        if !root.join(path).exists() {
-            bail!("{path} is not there; run `cargo xtask repro` first (stage {stage})");
-        }
-    }
+    needs(root, &[("models/bundle/bundle.json", "export"), (VALIDATION, "prepare")])?;
     let environment = Environment::ensure(root, ONNX)?;
-    let mut build = cargo();
-    crate::process::run(build.args(["build", "--release", "--locked", "--workspace", "--bins", "--examples"]))?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |target| root.join(target));
-    let bench = Bench { root, environment, release: target.join("release"), scratch: tempfile::tempdir()? };
-
-    let sentences = bench.scratch.path().join("sentences.txt");
-    let mut command = bench.yardstick("sentences");
-    crate::process::run(command.args(["--corpus", "data/raw/corpus.zip", "--output"]).arg(&sentences))?;
+    let bench = Bench { root, environment, built: build_examples(root)? };
     let mut subjects = vec![Subject { name: "bundle", bundle: root.join("models/bundle") }];
     for (name, shape) in SHAPES {
-        let bundle = bench.scratch.path().join(name);
-        let mut command = Command::new(bench.release.join("examples/random_bundle"));
+        let bundle = bench.built.scratch.path().join(name);
+        let mut command = bench.built.example("random_bundle");
         command.arg(&bundle).arg(root.join("models/bundle/tokenizer.json"));
         crate::process::run(command.args(shape.map(|number| number.to_string())))?;
         subjects.push(Subject { name, bundle });
@@ -68,24 +57,19 @@ pub fn infer(root: &Path, inference: &Inference) -> Result<()> {
     let mut rows = Vec::new();
     for subject in &subjects {
         for precision in ["fp32", "int8"] {
-            rows.push(bench.compare(subject, precision, &sentences, inference)?);
+            rows.push(bench.compare(subject, precision, inference)?);
         }
     }
     print(&rows, inference);
     let report = json!({ "threads": inference.threads, "repeat": inference.repeat, "rows": rows });
-    let folder = root.join("reports/bench");
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let name =
-        if inference.threads == 1 { "infer.json".to_owned() } else { format!("infer-{}.json", inference.threads) };
-    let path = folder.join(name);
-    fs::write(&path, format!("{report:#}\n")).with_context(|| format!("cannot write {}", path.display()))
+    let name = if inference.threads == 1 { "infer".to_owned() } else { format!("infer-{}", inference.threads) };
+    keep(root, &name, &report)
 }
 
 struct Bench<'a> {
     root: &'a Path,
     environment: Environment,
-    release: PathBuf,
-    scratch: tempfile::TempDir,
+    built: Built,
 }
 
 impl Bench<'_> {
@@ -97,12 +81,13 @@ impl Bench<'_> {
     }
 
     /// One model in one precision: ours, ONNX Runtime on the same file and, for int8, ONNX Runtime on its own int8.
-    fn compare(&self, subject: &Subject, precision: &str, sentences: &Path, inference: &Inference) -> Result<Value> {
+    fn compare(&self, subject: &Subject, precision: &str, inference: &Inference) -> Result<Value> {
         let file = subject.bundle.join(if precision == "fp32" { "model.onnx" } else { "model.int8.onnx" });
         let tokenizer = subject.bundle.join("tokenizer.json");
         let threads = inference.threads.to_string();
+        let sentences = &self.built.sentences;
         let ours = || -> Command {
-            let mut command = Command::new(self.release.join("examples/measure"));
+            let mut command = self.built.example("measure");
             command.arg("--bundle").arg(&subject.bundle).args(["--precision", precision, "--threads", &threads]);
             command.arg("--sentences").arg(sentences).args(["--repeat", "1"]);
             command
@@ -113,7 +98,7 @@ impl Bench<'_> {
             command.args(["--threads", &threads, "--repeat", "1"]);
             command
         };
-        let own = self.scratch.path().join(format!("{}.own.int8.onnx", subject.name));
+        let own = self.built.scratch.path().join(format!("{}.own.int8.onnx", subject.name));
         let mut sides: Vec<(&str, Box<dyn Fn() -> Command + '_>)> =
             vec![("ours", Box::new(ours)), ("same_file", Box::new(|| theirs(&file)))];
         if precision == "int8" {
@@ -142,7 +127,7 @@ impl Bench<'_> {
         // From the start of a process to the end of it, one sentence predicted between.
         let (mut first, mut python) = (Vec::new(), Vec::new());
         for _ in 0..inference.repeat.max(1) * 3 {
-            let mut command = Command::new(self.release.join("predict"));
+            let mut command = Command::new(binary(self.root, "predict"));
             command.arg("--bundle").arg(&subject.bundle).args(["--precision", precision, "--threads", "1"]);
             first.push(wall(command.arg("The cat sat on the mat."))?);
             let mut command = self.yardstick("first");

@@ -4,15 +4,15 @@ mod infer;
 mod serve;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use crate::environment::{BENCH, Environment};
-use crate::process::{describe, run};
-use crate::repro::build;
+use crate::process::{cargo, describe, run};
+use crate::repro::{VALIDATION, binary, build, needs};
 
 pub use infer::{Inference, infer};
 pub use serve::{Serving, serve};
@@ -95,6 +95,53 @@ impl Spread {
     }
 }
 
+/// Builds every binary and the examples that measure, with the features of every other build.
+fn build_examples(root: &Path) -> Result<Built> {
+    run(cargo().args(["build", "--release", "--locked", "--workspace", "--bins", "--examples"]))?;
+    let scratch = tempfile::tempdir().context("cannot make a temporary folder")?;
+    let sentences = scratch.path().join("sentences.txt");
+    write_sentences(root, &sentences)?;
+    Ok(Built { root: root.to_owned(), scratch, sentences })
+}
+
+/// What is needed to measure inference.
+struct Built {
+    root: PathBuf,
+    scratch: tempfile::TempDir,
+    /// The sentences of *validation*, one a line.
+    sentences: PathBuf,
+}
+
+impl Built {
+    fn example(&self, name: &str) -> Command {
+        Command::new(binary(&self.root, "examples").join(name))
+    }
+}
+
+fn write_sentences(root: &Path, path: &Path) -> Result<()> {
+    let mut command = Command::new(binary(root, "predict"));
+    let output = command.args(["--json", "--quiet", "--file", VALIDATION]).current_dir(root).output();
+    let output = output.context("cannot start predict")?;
+    if !output.status.success() {
+        bail!("predict could not read {VALIDATION}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let mut text = String::new();
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        let row: Value = serde_json::from_str(line).context("predict printed a line that is not JSON")?;
+        text += row["sentence"].as_str().context("a line without a sentence")?;
+        text.push('\n');
+    }
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Keeps a report as `reports/bench/NAME.json`.
+fn keep(root: &Path, name: &str, report: &Value) -> Result<()> {
+    let folder = root.join("reports/bench");
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let path = folder.join(format!("{name}.json"));
+    fs::write(&path, format!("{report:#}\n")).with_context(|| format!("cannot write {}", path.display()))
+}
+
 /// Trains with the project's `train` and with `PyTorch` in turn, prints a table with the ratio, and writes
 /// `reports/bench/train.json`.
 ///
@@ -102,13 +149,10 @@ impl Spread {
 ///
 /// When data or base model are not there yet, or either side fails.
 pub fn train(root: &Path, training: &Training) -> Result<()> {
-    for (path, stage) in
-        [("data/prepared/train.parquet", "prepare"), ("data/raw/corpus.zip", "fetch"), ("models/base", "fetch")]
-    {
-        if !root.join(path).exists() {
-            bail!("{path} is not there; run `cargo xtask repro` first (stage {stage})");
-        }
-    }
+    needs(
+        root,
+        &[("data/prepared/train.parquet", "prepare"), ("data/raw/corpus.zip", "fetch"), ("models/base", "fetch")],
+    )?;
     let environment = Environment::ensure(root, BENCH)?;
     build(&[])?;
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
@@ -135,10 +179,7 @@ pub fn train(root: &Path, training: &Training) -> Result<()> {
         "layers": training.layers, "batch": training.batch, "ours": ours.json(), "pytorch": theirs.json(),
         "ratio": ours.median / theirs.median,
     });
-    let folder = root.join("reports/bench");
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let path = folder.join("train.json");
-    fs::write(&path, format!("{report:#}\n")).with_context(|| format!("cannot write {}", path.display()))
+    keep(root, "train", &report)
 }
 
 /// The project's own stage, in a folder of its own, so that no output of the pipeline is touched.

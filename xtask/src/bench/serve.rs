@@ -1,7 +1,8 @@
 //! The server under load from another process.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -10,8 +11,9 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
 use super::infer::output;
-use crate::environment::{Environment, ONNX};
-use crate::process::{cargo, describe, run};
+use super::{build_examples, keep};
+use crate::process::{describe, run};
+use crate::repro::{VALIDATION, binary, needs};
 
 /// What is measured.
 #[derive(Debug, Clone, clap::Args)]
@@ -37,25 +39,13 @@ const ADDRESS: &str = "127.0.0.1:18291";
 ///
 /// When the bundle is not there, the server fails, or a request is not answered.
 pub fn serve(root: &Path, serving: &Serving) -> Result<()> {
-    for (path, stage) in [("models/bundle/bundle.json", "export"), ("data/raw/corpus.zip", "fetch")] {
-        if !root.join(path).exists() {
-            bail!("{path} is not there; run `cargo xtask repro` first (stage {stage})");
-        }
-    }
-    let environment = Environment::ensure(root, ONNX)?;
-    run(cargo().args(["build", "--release", "--locked", "--workspace", "--bins", "--examples"]))?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |target| root.join(target));
-    let scratch = tempfile::tempdir()?;
-    let sentences = scratch.path().join("sentences.txt");
-    let mut command = environment.python();
-    command.args(["bench/ort_infer.py", "sentences", "--corpus", "data/raw/corpus.zip", "--output"]).arg(&sentences);
-    run(command.current_dir(root))?;
-
-    let server = Server::start(root, &target.join("release/serve"))?;
+    needs(root, &[("models/bundle/bundle.json", "export"), (VALIDATION, "prepare")])?;
+    let built = build_examples(root)?;
+    let server = Server::start(root)?;
     let load = |connections: usize, amount: [String; 2]| -> Result<Value> {
-        let mut command = Command::new(target.join("release/examples/load"));
+        let mut command = built.example("load");
         command.args(["--address", ADDRESS, "--connections", &connections.to_string()]).args(amount);
-        output(command.arg("--sentences").arg(&sentences))
+        output(command.arg("--sentences").arg(&built.sentences))
     };
     println!("{:>11} {:>14} {:>9} {:>9} {:>18}", "connections", "answers/s", "p50, ms", "p99, ms", "server memory, MB");
     let (mut rows, mut answered) = (Vec::new(), 0);
@@ -86,31 +76,28 @@ pub fn serve(root: &Path, serving: &Serving) -> Result<()> {
             long.push(measure(64, ["--requests".to_owned(), (serving.requests / 10).to_string()])?);
         }
     }
-    let counted = server.counted(&environment, root)?;
+    let counted = counted()?;
     ensure!(counted == answered, "the server counted {counted} answers, its clients {answered}");
     println!("{answered} requests, all answered with 200; the server counted as many");
     let code = server.stop()?;
     ensure!(code == 0, "the server ended with exit code {code}");
     let report = json!({ "seconds": serving.seconds, "rows": rows, "long_run": long, "requests": answered });
-    let folder = root.join("reports/bench");
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let path = folder.join("serve.json");
-    fs::write(&path, format!("{report:#}\n")).with_context(|| format!("cannot write {}", path.display()))
+    keep(root, "serve", &report)
 }
 
 /// A running server; it is killed if nobody stops it.
 struct Server(Child);
 
 impl Server {
-    fn start(root: &Path, binary: &Path) -> Result<Self> {
-        let mut command = Command::new(binary);
+    fn start(root: &Path) -> Result<Self> {
+        let mut command = Command::new(binary(root, "serve"));
         command.args(["--bundle", "models/bundle", "--address", ADDRESS, "--log", "off"]).current_dir(root);
         eprintln!("$ {}", describe(&command));
         let child = command.stderr(Stdio::piped()).spawn().context("cannot start the server")?;
         let mut server = Self(child);
         let address = ADDRESS.parse().context("the server's address")?;
         let began = Instant::now();
-        while std::net::TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_err() {
+        while TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_err() {
             if let Some(status) = server.0.try_wait()? {
                 let said = server.0.stderr.take().map(BufReader::new).and_then(|mut pipe| {
                     let mut line = String::new();
@@ -132,20 +119,6 @@ impl Server {
         Ok(kilobytes / 1024.0)
     }
 
-    /// Requests for `/predict` that the server has answered with 200, by its own metrics.
-    fn counted(&self, environment: &Environment, root: &Path) -> Result<u64> {
-        let script = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1]).read().decode())";
-        let mut command = environment.python();
-        let output = command.args(["-c", script, &format!("http://{ADDRESS}/metrics")]).current_dir(root).output()?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        let line = text.lines().find(|line| {
-            line.starts_with("wellformed_http_requests_total")
-                && ["POST", "/predict", "200"].iter().all(|value| line.contains(&format!("=\"{value}\"")))
-        });
-        let number = line.and_then(|line| line.rsplit(' ').next()).context("no such metric")?;
-        number.parse().with_context(|| format!("{number} is no count"))
-    }
-
     /// Asks the server to stop and gives its exit code.
     fn stop(mut self) -> Result<i32> {
         run(Command::new("kill").args(["-TERM", &self.0.id().to_string()]))?;
@@ -159,4 +132,18 @@ impl Drop for Server {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// Requests for `/predict` that the server has answered with 200, by its own metrics.
+fn counted() -> Result<u64> {
+    let mut stream = TcpStream::connect(ADDRESS).context("cannot ask the server for its metrics")?;
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    let line = text.lines().find(|line| {
+        line.starts_with("wellformed_http_requests_total")
+            && ["POST", "/predict", "200"].iter().all(|value| line.contains(&format!("=\"{value}\"")))
+    });
+    let number = line.and_then(|line| line.rsplit(' ').next()).context("the server counts no requests")?;
+    number.parse().with_context(|| format!("{number} is no count"))
 }
