@@ -48,6 +48,7 @@ Examples:
 
 /// Say of English sentences whether they are acceptable: sentences given here, lines, or a file.
 #[derive(Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 #[command(name = "predict", version, after_help = MORE, next_line_help = true)]
 pub(crate) struct Arguments {
     /// Sentences. Without any, and without --file, standard input is read, a sentence a line.

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use wellformed_core::files::write_whole;
 use wellformed_infer::{Options, Perturbation};
 
@@ -118,6 +118,6 @@ fn write(
         // What went wrong inside says it better than that writing was given up.
         Some(Err(error)) => Err(error),
         Some(Ok(summary)) => written.map(|()| summary),
-        None => Err(written.err().unwrap_or_else(|| anyhow!("nothing was written"))).context("nothing was predicted"),
+        None => Err(written.err().unwrap_or_else(|| anyhow!("nothing was written to {name}"))),
     }
 }
