@@ -47,7 +47,6 @@ pub(crate) use versions;
 
 /// e^x for x from −87 to 88, to two units in the last place; below, almost 0; above, almost the largest number.
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "has to take on the instructions of its caller")]
 #[expect(clippy::excessive_precision, clippy::unreadable_literal, reason = "coefficients as computed")]
 fn exp<V: Lanes>(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0;

@@ -154,7 +154,7 @@ fn activations_are_their_definitions() {
             let wide = f64::from(x);
             let what = format!("{} of {x}", isa.name());
             close(gelu[at], wide * 0.5 * (1.0 + erf(wide / 2f64.sqrt())), 2e-6, &what);
-            let inner = (2.0 / std::f64::consts::PI).sqrt() * (wide + 0.044715 * wide.powi(3));
+            let inner = (2.0 / std::f64::consts::PI).sqrt() * (wide + 0.044_715 * wide.powi(3));
             close(tanh[at], wide * 0.5 * (1.0 + inner.tanh()), 2e-6, &what);
             assert_eq!(relu[at], x.max(0.0));
         }

@@ -66,6 +66,9 @@ pub fn infer(root: &Path, inference: &Inference) -> Result<()> {
     keep(root, &name, &report)
 }
 
+/// Makes the command that measures one side.
+type Side<'a> = Box<dyn Fn() -> Command + 'a>;
+
 struct Bench<'a> {
     root: &'a Path,
     environment: Environment,
@@ -99,7 +102,7 @@ impl Bench<'_> {
             command
         };
         let own = self.built.scratch.path().join(format!("{}.own.int8.onnx", subject.name));
-        let mut sides: Vec<(&str, Box<dyn Fn() -> Command + '_>)> =
+        let mut sides: Vec<(&str, Side<'_>)> =
             vec![("ours", Box::new(ours)), ("same_file", Box::new(|| theirs(&file)))];
         if precision == "int8" {
             let mut command = self.yardstick("quantize");
