@@ -52,7 +52,7 @@ impl Parity {
     ///
     /// # Errors
     ///
-    /// When there is no sentence, or a logit is not finite.
+    /// When a logit is not finite.
     pub fn of(sentences: &[Sentence], decision: &Decision) -> Result<Self> {
         for one in sentences {
             for (model, logits) in [("checkpoint", one.checkpoint), ("fp32 file", one.fp32), ("int8 file", one.int8)] {

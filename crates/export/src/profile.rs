@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use wellformed_core::files::write_whole;
-use wellformed_infer::{Prediction, Precision};
+use wellformed_infer::{Precision, Prediction};
 use wellformed_metrics::rounded;
 
 /// The profile.

@@ -21,8 +21,8 @@ use wellformed_model::checkpoint::Checkpoint;
 use wellformed_model::device;
 use wellformed_onnx::{Architecture, Weights, model, quantize};
 
-use crate::places::Places;
 use crate::parity::{Parity, Sentence};
+use crate::places::Places;
 use crate::profile::Profile;
 use crate::report::Metrics;
 use crate::{convert, git, native};
@@ -73,7 +73,8 @@ pub fn export(stage: &ExportStage, places: &Places) -> Result<Vec<String>> {
     let checkpoint = Checkpoint::load(&places.checkpoint, &chosen)?;
     let logits = checkpoint_logits(&checkpoint, &examples, stage, places, chosen.kind.name())?;
 
-    let architecture = convert::architecture(&checkpoint.classifier.architecture, stage.prepare.max_length, temperature)?;
+    let architecture =
+        convert::architecture(&checkpoint.classifier.architecture, stage.prepare.max_length, temperature)?;
     let weights = convert::weights(&checkpoint.classifier.tensors()?, &architecture)?;
 
     let parent = places.bundle.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));

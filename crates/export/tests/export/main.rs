@@ -1,0 +1,9 @@
+//! Tests of the stage `export`: small random checkpoints become bundles.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod binary;
+mod bundle;
+mod document;
+mod git;
+mod parity;
+mod support;
