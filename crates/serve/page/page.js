@@ -157,7 +157,10 @@ function explanation({ prediction, perturbation, words: list }) {
     return item;
   }));
   words.classList.remove("stale");
-  detail.textContent = list.length > 1 ? "Point at a word, or walk through them with Tab and the arrow keys." : "";
+  const hint = matchMedia("(hover: none)").matches
+    ? "Touch a word to see what it changes."
+    : "Point at a word, or walk through them with Tab and the arrow keys.";
+  detail.textContent = list.length > 1 ? hint : "";
   if (kept >= 0) words.querySelectorAll("button")[Math.min(kept, list.length - 1)]?.focus();
 }
 

@@ -25,6 +25,9 @@ use crate::page::Page;
 use crate::record::Recorder;
 use crate::settings::Settings;
 
+/// Bytes that a request's head may have; a connection keeps no more than this.
+const LARGEST_HEAD: usize = 64 << 10;
+
 /// A server that has its address, and answers as soon as it [runs](Server::run).
 pub struct Server {
     listener: StdListener,
@@ -173,7 +176,7 @@ fn converse(
     // Small answers leave at once.
     let _ = stream.set_nodelay(true);
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(app.settings.head_timeout);
+    http.timer(TokioTimer::new()).header_read_timeout(app.settings.head_timeout).max_buf_size(LARGEST_HEAD);
     let service = TowerToHyperService::new(router.clone());
     let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
     let app = Arc::clone(app);

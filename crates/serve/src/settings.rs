@@ -45,7 +45,7 @@ impl Default for Settings {
             queue_sentences: 1024,
             queue_tokens: 65_536,
             max_sentences: 256,
-            max_body: 1 << 20,
+            max_body: 256 << 10,
             max_connections: 1024,
             timeout: Duration::from_secs(30),
             head_timeout: Duration::from_mins(1),

@@ -53,6 +53,15 @@ fn connections_beyond_the_limit_wait_until_there_is_room() {
 }
 
 #[test]
+fn a_head_that_does_not_end_is_not_collected_for_ever() {
+    let server = start();
+    let text = "a".repeat(100_000);
+    let answer = server.get(&format!("/predict?text={text}"));
+    assert!([414, 431].contains(&answer.status), "{}", answer.status);
+    assert_eq!(server.get("/health/live").status, 200);
+}
+
+#[test]
 fn what_is_not_http_is_refused() {
     let server = start();
     assert_eq!(read(write(server.address, "hello\r\n\r\n")).status, 400);
