@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Serialize, Serializer};
 use wellformed_infer::{Label, Manifest, Perturbation, Precision, Prediction, Word};
 
-use crate::event::HttpRequest;
+use crate::event::{Channel, HttpRequest};
+use crate::handler::METHODS;
 use crate::problem::Problem;
 
 /// The content of an answer.
@@ -200,6 +201,9 @@ pub struct HttpAnswer {
     /// Headers, if they are lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub multi_value_headers: Option<BTreeMap<&'static str, [&'static str; 1]>>,
+    /// No cookies. Payload format 2.0 has a place for them, which stand-ins for AWS insist on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cookies: Option<[&'static str; 0]>,
     /// JSON in a string, or nothing.
     #[serde(serialize_with = "json_in_a_string")]
     pub body: Content,
@@ -221,7 +225,7 @@ impl Answer {
         let mut headers = BTreeMap::from([("cache-control", "no-store")]);
         let (status_code, body) = match outcome {
             Ok(Content::Empty) => {
-                headers.insert("allow", crate::handler::METHODS);
+                headers.insert("allow", METHODS);
                 (204, Content::Empty)
             }
             Ok(content) => (200, content),
@@ -237,12 +241,13 @@ impl Answer {
         }
         let body = if request.method == "HEAD" { Content::Empty } else { body };
         let multi = request.wants_multi_value_headers();
-        let balancer = request.channel == crate::event::Channel::Alb;
+        let balancer = request.channel == Channel::Alb;
         Self::Http(HttpAnswer {
             status_code,
             status_description: balancer.then(|| format!("{status_code} {}", reason(status_code))),
             multi_value_headers: multi.then(|| headers.iter().map(|(name, value)| (*name, [*value])).collect()),
             headers: (!multi).then_some(headers),
+            cookies: (request.channel == Channel::Http).then_some([]),
             body,
             is_base64_encoded: false,
         })

@@ -21,9 +21,10 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A request that cannot be answered as it is: status 400.
+    /// A request that cannot be answered as it is: status 400. An empty `field` is the request as a whole.
     pub fn bad(code: &'static str, field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { status: 400, code, message: message.into(), field: Some(field.into()), allow: None }
+        let field = Some(field.into()).filter(|field| !field.is_empty());
+        Self { status: 400, code, message: message.into(), field, allow: None }
     }
 
     /// More bytes than the limit: status 413.

@@ -126,10 +126,8 @@ impl Question {
             let value = serde_json::from_str(&body).map_err(|error| {
                 Problem::bad("malformed_json", "body", format!("the body is not JSON: {error}; expected {EXAMPLE}"))
             })?;
-            Self::from_json(&value).map_err(|mut problem| {
-                problem.field = problem.field.map(|field| if field.is_empty() { "body".to_owned() } else { field });
-                problem
-            })
+            Self::from_json(&value)
+                .map_err(|problem| Problem { field: problem.field.or_else(|| Some("body".to_owned())), ..problem })
         } else {
             let message = "the content type must be application/json, text/plain or application/x-www-form-urlencoded";
             let mut problem = Problem::of_status(415, "unsupported_media_type", message);

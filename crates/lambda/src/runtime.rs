@@ -39,11 +39,6 @@ pub fn run(started: Instant) -> Result<()> {
          docs/lambda.md says how to run it on your own machine",
         missing.join(", ")
     );
-    panic::set_hook(Box::new(|info| {
-        // The place only: a panic's message may quote the sentence that it happened on.
-        let place = info.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
-        eprintln!("error: a panic at {place}");
-    }));
     // One event at a time is all that Lambda sends to a process.
     let tokio = Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
     let handler = panic::catch_unwind(|| open(started))
@@ -61,7 +56,13 @@ pub fn run(started: Instant) -> Result<()> {
         std::future::ready(handler.handle(event.payload, &event.context.request_id))
     });
     // No tracing layer: at the level TRACE the runtime would log whole payloads.
-    tokio.block_on(Runtime::new(service).run()).map_err(|error| anyhow!("the Runtime API went away: {error}"))
+    let runtime = Runtime::new(service);
+    panic::set_hook(Box::new(|info| {
+        // From here on the place only: a panic's message may quote the sentence that it happened on.
+        let place = info.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+        eprintln!("error: a panic at {place}");
+    }));
+    tokio.block_on(runtime.run()).map_err(|error| anyhow!("the Runtime API went away: {error}"))
 }
 
 /// Opens the bundle, and predicts once, so that a model that cannot predict is never put to work.
