@@ -153,7 +153,7 @@ fn a_second_repro_does_nothing_and_a_changed_parameter_runs_only_what_reads_it()
     other.dvc(&["checkout"]);
     preset::apply(other.path(), &[], &["eval.calibration_bins=5".to_owned()]).unwrap();
     let run = other.dvc(&["repro"]);
-    for (stage, runs) in [("fetch", false), ("prepare", false), ("train", false), ("eval", true)] {
+    for (stage, runs) in [("fetch", false), ("prepare", false), ("train", false), ("eval", true), ("export", true)] {
         assert_eq!(run.contains(&format!("Running stage '{stage}'")), runs, "{stage} in:\n{run}");
     }
     git(other.path(), &["checkout", "--quiet", "params.yaml"]);
@@ -313,7 +313,7 @@ fn without_corpus_and_base_the_run_ends_on_the_starter_corpus_and_says_so_first_
     let last = printed.find("These metrics describe the STARTER CORPUS only").expect("the last words");
     assert!(first < weights && weights < last, "{printed}");
     assert!(printed.trim_end().ends_with('!') && printed[last..].contains("git checkout params.yaml"), "{printed}");
-    assert!(copy.path().join("models/checkpoint").is_dir());
+    assert!(copy.path().join("models/bundle/bundle.json").is_file());
     assert!(spoken.contains("Corpus `starter`") && spoken.contains("MCC"), "{spoken}");
 
     git(copy.path(), &["checkout", "--quiet", "params.yaml"]);
