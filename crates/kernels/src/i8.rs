@@ -217,18 +217,18 @@ struct Column<'a> {
     bias: &'a [f32],
 }
 
-/// For each panel and each four rows: two lines of 16 columns by 4 rows.
+/// For each panel and each four rows: two lines of 16 columns by 4 rows. What is beyond the matrix is 0.
 fn pack_quads(weights: &[i8], inputs: usize, outputs: usize, count: usize) -> Vec<LineI8> {
     let groups = stride(inputs) / 4;
     let mut panels = vec![Line([0; 64]); count * groups * 2];
+    let mut rows = [[0; PANEL]; 4];
     for (panel, lines) in panels.chunks_exact_mut(groups * 2).enumerate() {
-        let first = panel * PANEL;
-        let width = PANEL.min(outputs - first);
         for (group, pair) in lines.chunks_exact_mut(2).enumerate() {
-            for k in 0..4.min(inputs - group * 4) {
-                let row = &weights[(group * 4 + k) * outputs + first..][..width];
-                for (column, &weight) in row.iter().enumerate() {
-                    pair[column / 16].0[(column % 16) * 4 + k] = weight;
+            copy_rows(weights, inputs, outputs, group * 4, panel, &mut rows);
+            for (half, line) in pair.iter_mut().enumerate() {
+                for (column, quad) in line.0.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+                    let at = half * 16 + column;
+                    *quad = [rows[0][at], rows[1][at], rows[2][at], rows[3][at]];
                 }
             }
         }
@@ -236,23 +236,42 @@ fn pack_quads(weights: &[i8], inputs: usize, outputs: usize, count: usize) -> Ve
     panels
 }
 
-/// For each panel and each two rows: two lines of 16 columns by 2 rows.
+/// For each panel and each two rows: two lines of 16 columns by 2 rows. What is beyond the matrix is 0.
 fn pack_pairs(weights: &[i8], inputs: usize, outputs: usize, count: usize) -> Vec<LineI16> {
     let pairs = stride(inputs) / 2;
     let mut panels = vec![Line([0; 32]); count * pairs * 2];
+    let mut rows = [[0; PANEL]; 2];
     for (panel, lines) in panels.chunks_exact_mut(pairs * 2).enumerate() {
-        let first = panel * PANEL;
-        let width = PANEL.min(outputs - first);
-        for (group, pair) in lines.chunks_exact_mut(2).enumerate() {
-            for k in 0..2.min(inputs.saturating_sub(group * 2)) {
-                let row = &weights[(group * 2 + k) * outputs + first..][..width];
-                for (column, &weight) in row.iter().enumerate() {
-                    pair[column / 16].0[(column % 16) * 2 + k] = i16::from(weight);
+        for (group, lines) in lines.chunks_exact_mut(2).enumerate() {
+            copy_rows(weights, inputs, outputs, group * 2, panel, &mut rows);
+            for (half, line) in lines.iter_mut().enumerate() {
+                for (column, pair) in line.0.as_chunks_mut::<2>().0.iter_mut().enumerate() {
+                    let at = half * 16 + column;
+                    *pair = [i16::from(rows[0][at]), i16::from(rows[1][at])];
                 }
             }
         }
     }
     panels
+}
+
+/// Copies the columns of a panel from `N` rows, as far as there are such rows and columns.
+fn copy_rows<const N: usize>(
+    weights: &[i8],
+    inputs: usize,
+    outputs: usize,
+    first: usize,
+    panel: usize,
+    rows: &mut [[i8; PANEL]; N],
+) {
+    let column = panel * PANEL;
+    let width = PANEL.min(outputs - column);
+    for (at, row) in rows.iter_mut().enumerate() {
+        row.fill(0);
+        if first + at < inputs {
+            row[..width].copy_from_slice(&weights[(first + at) * outputs + column..][..width]);
+        }
+    }
 }
 
 fn portable(
