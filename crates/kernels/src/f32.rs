@@ -2,6 +2,7 @@
 
 use crate::aligned::LineF32;
 use crate::isa::{Isa, Kind};
+use crate::lanes::{Portable, mac};
 use crate::{PANEL, tiles};
 
 /// A matrix `[inputs, outputs]` in panels of 32 columns, and its bias.
@@ -114,6 +115,7 @@ impl Matrix {
     }
 }
 
+// Counting loops, for the reason given in `crate::vector`.
 fn portable(
     rows: usize,
     input: &[f32],
@@ -125,18 +127,18 @@ fn portable(
 ) {
     for row in 0..rows {
         let input = &input[row * inputs..][..inputs];
-        let mut sums = [[0.0f32; 16]; 2];
-        sums[0].copy_from_slice(&bias[..16]);
-        sums[1].copy_from_slice(&bias[16..32]);
-        for (&x, pair) in input.iter().zip(panel.chunks_exact(2)) {
-            for (sum, line) in sums.iter_mut().zip(pair) {
-                for (sum, &weight) in sum.iter_mut().zip(&line.0) {
-                    *sum += x * weight;
-                }
+        let mut sums = [0.0; PANEL];
+        sums.copy_from_slice(&bias[..PANEL]);
+        for at in 0..inputs {
+            let (x, left, right) = (input[at], &panel[at * 2].0, &panel[at * 2 + 1].0);
+            for lane in 0..16 {
+                sums[lane] = mac::<Portable>(x, left[lane], sums[lane]);
+            }
+            for lane in 0..16 {
+                sums[lane + 16] = mac::<Portable>(x, right[lane], sums[lane + 16]);
             }
         }
-        output[row * stride..][..16].copy_from_slice(&sums[0]);
-        output[row * stride + 16..][..16].copy_from_slice(&sums[1]);
+        output[row * stride..][..PANEL].copy_from_slice(&sums);
     }
 }
 

@@ -22,13 +22,14 @@ pub struct Matrix {
     offset: Vec<i32>,
     scale: Vec<f32>,
     bias: Vec<f32>,
-    isa: Isa,
 }
 
 /// The weights, in the form that the instructions want.
 #[derive(Debug, Clone)]
 enum Panels {
-    /// Four rows of a column side by side, for VNNI and for plain code.
+    /// Row by row, for plain code.
+    Rows(Vec<[i8; PANEL]>),
+    /// Four rows of a column side by side, for VNNI.
     Quads(Vec<LineI8>),
     /// Two rows of a column side by side in 16 bits, for AVX2, whose 8-bit product saturates.
     Pairs(Vec<LineI16>),
@@ -119,10 +120,11 @@ impl Matrix {
             }
         }
         let panels = match isa.0 {
+            Kind::Avx512 => Panels::Quads(pack_quads(weights, inputs, outputs, count)),
             Kind::Avx2 => Panels::Pairs(pack_pairs(weights, inputs, outputs, count)),
-            _ => Panels::Quads(pack_quads(weights, inputs, outputs, count)),
+            Kind::Portable => Panels::Rows(pack_rows(weights, inputs, outputs, count)),
         };
-        Self { inputs, outputs, panels, offset, scale: pad(scale), bias: pad(bias), isa }
+        Self { inputs, outputs, panels, offset, scale: pad(scale), bias: pad(bias) }
     }
 
     /// Columns of the input.
@@ -179,21 +181,21 @@ impl Matrix {
         );
         let groups = input.stride / 4;
         match &self.panels {
+            Panels::Rows(lines) => {
+                let lines = &lines[panel * self.inputs..(panel + 1) * self.inputs];
+                portable(values, input.stride, scales, lines, &column, output, out_stride);
+            }
             Panels::Quads(lines) => {
                 let lines = &lines[panel * groups * 2..(panel + 1) * groups * 2];
-                match self.isa.0 {
-                    #[cfg(target_arch = "x86_64")]
-                    Kind::Avx512 => {
-                        let out = output.as_mut_ptr();
-                        // SAFETY: the processor has the instructions, which is what `Isa` stands for; values, scales,
-                        // lines and column are cut to size above, and the assertion covers the output.
-                        #[expect(unsafe_code, reason = "vector instructions chosen at run time")]
-                        unsafe {
-                            x86::vnni(rows, values, input.stride, scales, lines, &column, out, out_stride);
-                        }
-                    }
-                    _ => portable(values, input.stride, scales, lines, &column, output, out_stride),
+                #[cfg(target_arch = "x86_64")]
+                // SAFETY: the processor has the instructions, for which alone quads are packed; values, scales, lines
+                // and column are cut to size above, and the assertion covers the output.
+                #[expect(unsafe_code, reason = "vector instructions chosen at run time")]
+                unsafe {
+                    x86::vnni(rows, values, input.stride, scales, lines, &column, output.as_mut_ptr(), out_stride);
                 }
+                #[cfg(not(target_arch = "x86_64"))]
+                unreachable!("quads are only packed for AVX-512, not for {} lines", lines.len());
             }
             Panels::Pairs(lines) => {
                 let lines = &lines[panel * groups * 4..(panel + 1) * groups * 4];
@@ -215,6 +217,17 @@ struct Column<'a> {
     offset: &'a [i32],
     scale: &'a [f32],
     bias: &'a [f32],
+}
+
+/// For each panel, its rows. What is beyond the matrix is 0.
+fn pack_rows(weights: &[i8], inputs: usize, outputs: usize, count: usize) -> Vec<[i8; PANEL]> {
+    let mut panels = vec![[0; PANEL]; count * inputs];
+    for (panel, lines) in panels.chunks_exact_mut(inputs).enumerate() {
+        for (row, line) in lines.iter_mut().enumerate() {
+            copy_rows(weights, inputs, outputs, row, panel, std::array::from_mut(line));
+        }
+    }
+    panels
 }
 
 /// For each panel and each four rows: two lines of 16 columns by 4 rows. What is beyond the matrix is 0.
@@ -274,29 +287,28 @@ fn copy_rows<const N: usize>(
     }
 }
 
+// Counting loops, for the reason given in `crate::vector`.
 fn portable(
     values: &[u8],
     stride: usize,
     scales: &[f32],
-    lines: &[LineI8],
+    lines: &[[i8; PANEL]],
     column: &Column<'_>,
     output: &mut [f32],
     out_stride: usize,
 ) {
-    for (row, (values, &scale)) in values.chunks_exact(stride).zip(scales).enumerate() {
-        let mut sums = [[0i32; 16]; 2];
-        for (quad, pair) in values.as_chunks::<4>().0.iter().zip(lines.chunks_exact(2)) {
-            for (sums, line) in sums.iter_mut().zip(pair) {
-                for (sum, weights) in sums.iter_mut().zip(line.0.as_chunks::<4>().0) {
-                    for (&value, &weight) in quad.iter().zip(weights) {
-                        *sum += i32::from(value) * i32::from(weight);
-                    }
-                }
+    for row in 0..scales.len() {
+        let values = &values[row * stride..][..lines.len()];
+        let mut sums = [0_i32; PANEL];
+        for at in 0..lines.len() {
+            let (value, line) = (i32::from(values[at]), &lines[at]);
+            for lane in 0..PANEL {
+                sums[lane] += value * i32::from(line[lane]);
             }
         }
         let out = &mut output[row * out_stride..][..PANEL];
-        for (at, (out, sum)) in out.iter_mut().zip(sums.as_flattened()).enumerate() {
-            *out = (sum - column.offset[at]) as f32 * scale * column.scale[at] + column.bias[at];
+        for at in 0..PANEL {
+            out[at] = (sums[at] - column.offset[at]) as f32 * scales[row] * column.scale[at] + column.bias[at];
         }
     }
 }

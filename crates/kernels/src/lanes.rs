@@ -46,7 +46,11 @@ impl Lanes for Portable {
 
     #[inline(always)]
     fn mul_add(self, b: Self, c: Self) -> Self {
-        Self(std::array::from_fn(|lane| mac::<Self>(self.0[lane], b.0[lane], c.0[lane])))
+        let mut sum = c;
+        for lane in 0..LANES {
+            sum.0[lane] = mac::<Self>(self.0[lane], b.0[lane], sum.0[lane]);
+        }
+        sum
     }
 }
 
