@@ -125,7 +125,7 @@ fn an_unknown_key_is_refused_with_the_keys_there_are() {
     assert_eq!(
         complaint("training.lr=1"),
         "--set training.lr=1: there is no section training; the file has seed, data, base, prepare, compute, model, \
-         train, eval"
+         train, eval, export"
     );
 }
 
