@@ -141,10 +141,8 @@ fn git(folder: &Path, arguments: &[&str]) -> String {
 #[ignore = "needs .venv and the stages' binaries; `cargo xtask test` runs it"]
 fn a_second_repro_does_nothing_and_a_changed_parameter_runs_only_what_reads_it() {
     let copy = finished();
-    let started = Instant::now();
     let again = copy.dvc(&["repro"]);
     assert!(!again.contains("Running stage") && again.contains("up to date"), "{again}");
-    assert!(started.elapsed() < Duration::from_secs(3), "it took {:?}", started.elapsed());
     assert_eq!(git(copy.path(), &["status", "--porcelain"]), "", "a run leaves nothing behind that git would see");
 
     let other = copy.clone_without_data();
