@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::environment::{DVC, Environment, LINT, ONNX};
+use crate::environment::{DVC, Environment, LINT, ONNX, WANDB};
 use crate::process::{cargo, quietly, run, status};
 use crate::repro::{UNREACHABLE, VALIDATION, binary, build, needs};
 
@@ -16,8 +16,9 @@ use crate::repro::{UNREACHABLE, VALIDATION, binary, build, needs};
 /// 1. unit, integration and documentation tests of every crate (the architecture's rules among them);
 /// 2. the stages' binaries, built as the pipeline builds them;
 /// 3. every kind of model file against ONNX's checker and ONNX Runtime;
-/// 4. the model against Hugging Face transformers on the real base model, which `fetch` brings if it can;
-/// 5. the pipeline under real DVC: small runs in a copy of the project, remotes, experiments, a clone without data.
+/// 4. runs written for Weights & Biases, read back and uploaded by its own client;
+/// 5. the model against Hugging Face transformers on the real base model, which `fetch` brings if it can;
+/// 6. the pipeline under real DVC: small runs in a copy of the project, remotes, experiments, a clone without data.
 ///
 /// # Errors
 ///
@@ -25,9 +26,11 @@ use crate::repro::{UNREACHABLE, VALIDATION, binary, build, needs};
 pub fn test(root: &Path) -> Result<()> {
     Environment::ensure(root, DVC)?;
     Environment::ensure(root, ONNX)?;
+    Environment::ensure(root, WANDB)?;
     run(cargo().args(["test", "--release", "--locked", "--workspace"]))?;
     build(&[])?;
     run(cargo().args(["test", "--release", "--locked", "--workspace", "--test", "onnx", "--", "--ignored"]))?;
+    run(cargo().args(["test", "--release", "--locked", "--workspace", "--test", "track", "--", "--ignored"]))?;
     if default_base_is_there(root)? {
         let tests = ["test", "--release", "--locked", "--workspace", "--test", "parity", "--", "--ignored"];
         run(cargo().args(tests))?;

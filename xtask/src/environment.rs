@@ -46,6 +46,10 @@ pub const ONNX: Recipe = Recipe {
     what: "ONNX and ONNX Runtime (about 200 MB)",
 };
 
+/// Weights & Biases' own client: reads back and uploads what `track` writes.
+pub const WANDB: Recipe =
+    Recipe { folder: ".venv-wandb", requirements: "requirements-wandb.txt", what: "wandb (about 100 MB)" };
+
 /// An environment that is there and current.
 #[derive(Debug, Clone)]
 pub struct Environment {

@@ -7,6 +7,8 @@ pub mod bench;
 pub mod check;
 pub mod environment;
 pub mod params_file;
+pub mod plots;
 pub mod preset;
 pub mod process;
+pub mod report;
 pub mod repro;

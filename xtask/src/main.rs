@@ -8,8 +8,10 @@ use xtask::bench::{self, Inference, Serving, Training};
 use xtask::check;
 use xtask::environment::{DVC, Environment};
 use xtask::params_file::ParamsFile;
+use xtask::plots;
 use xtask::preset::Preset;
 use xtask::process::root;
+use xtask::report::report;
 use xtask::repro::{Wishes, repro};
 
 /// The project's automation. From a fresh clone:
@@ -27,7 +29,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Put DVC into .venv, as requirements.txt pins it. Quick when it is there already.
+    /// Put DVC into .venv, as requirements.txt pins it, and make `dvc plots` work offline where npm can be reached.
+    /// Quick when it is there already.
     Setup,
     /// Run the pipeline: set up, build, `dvc repro`, and a summary of the metrics.
     ///
@@ -65,6 +68,15 @@ enum Task {
     Verify,
     /// Check formatting, clippy, licences (where cargo-deny is installed), Python, YAML and workflows.
     Lint,
+    /// Pages about runs: report/index.html and `MODEL_CARD.md`; with --diff a comparison, with --sweep a table of runs.
+    ///
+    /// `cargo xtask report --help` says more.
+    #[command(disable_help_flag = true)]
+    Report {
+        /// Passed on to the binary `report`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
+        arguments: Vec<String>,
+    },
     /// Measure our speed beside what one would run instead.
     #[command(subcommand)]
     Bench(Bench),
@@ -95,7 +107,11 @@ fn main() -> ExitCode {
 fn act(task: Task) -> Result<()> {
     let root = root();
     match task {
-        Task::Setup => Environment::ensure(&root, DVC).map(|_| println!(".venv is ready: .venv/bin/dvc repro")),
+        Task::Setup => {
+            let environment = Environment::ensure(&root, DVC)?;
+            println!(".venv is ready: .venv/bin/dvc repro");
+            plots::make_offline(&root, &environment)
+        }
         Task::Repro { presets, sets, strict, dvc_arguments } => {
             repro(&root, &Wishes { presets, sets, strict, dvc_arguments })
         }
@@ -113,6 +129,7 @@ fn act(task: Task) -> Result<()> {
         Task::Verify => check::verify(&root),
         Task::Test => check::test(&root),
         Task::Lint => check::lint(&root),
+        Task::Report { arguments } => report(&root, &arguments),
         Task::Bench(Bench::Train(training)) => bench::train(&root, &training),
         Task::Bench(Bench::Serve(serving)) => bench::serve(&root, &serving),
         Task::Bench(Bench::Infer(inference)) => bench::infer(&root, &inference),

@@ -8,7 +8,9 @@ use std::sync::LazyLock;
 
 use figment::providers::{Format, Yaml};
 use serde_json::Value;
-use wellformed_core::params::{EvalStage, ExportStage, FetchStage, PrepareStage, StageParams, TrainStage};
+use wellformed_core::params::{
+    EvalStage, ExportStage, FetchStage, Params, PrepareStage, StageParams, TrainStage, UNTRACKED,
+};
 use xtask::process::{cargo, root};
 
 /// What each crate may import of the project: the arrows of the README's picture. A new crate gets its line here.
@@ -19,15 +21,17 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("model", &["core"]),
     ("fetch", &["core", "starter"]),
     ("prepare", &["core", "starter"]),
-    ("train", &["core", "metrics", "model"]),
-    ("eval", &["core", "metrics", "model"]),
+    ("track", &["core"]),
+    ("train", &["core", "metrics", "model", "track"]),
+    ("eval", &["core", "metrics", "model", "track"]),
     ("onnx", &["core"]),
     ("kernels", &[]),
     ("infer", &["core", "kernels", "metrics", "onnx"]),
-    ("export", &["core", "infer", "metrics", "model", "onnx"]),
+    ("export", &["core", "infer", "metrics", "model", "onnx", "track"]),
     ("predict", &["core", "infer"]),
     ("serve", &["core", "infer"]),
     ("lambda", &["core", "infer"]),
+    ("report", &["core", "metrics"]),
 ];
 
 /// The crates that may use Burn, directly or through another crate.
@@ -245,6 +249,26 @@ fn dvc_yaml_tracks_exactly_the_parameters_that_each_stage_reads() {
 }
 
 #[test]
+fn sections_that_dvc_does_not_track_are_read_by_the_journal_and_by_nothing_that_computes() {
+    let pipeline = pipeline();
+    let stages = pipeline["stages"].as_object().unwrap();
+    let params: Value = serde_json::to_value(Params::load_with(&root().join("params.yaml"), &[], []).unwrap()).unwrap();
+    for section in UNTRACKED {
+        assert!(params[section].is_object(), "{section} is no section of params.yaml");
+        for (name, stage) in stages {
+            assert!(!listed(stage, "params").iter().any(|key| key == section), "{name} tracks {section}");
+        }
+    }
+    // Whoever reads a parameter has its type, or reaches it through `Params`; only the crate `track` may do so here.
+    for name in crates().iter().filter(|name| !["core", "track"].contains(&name.as_str())) {
+        let text = sources(&root().join("crates").join(name).join("src"));
+        for word in ["params.track", "TrackParams", "WandbParams"] {
+            assert!(!text.contains(word), "crates/{name} uses {word}: no result may depend on it");
+        }
+    }
+}
+
+#[test]
 fn dvc_yaml_tracks_the_sources_that_each_stage_is_built_from() {
     let pipeline = pipeline();
     for (stage, _) in STAGES {
@@ -338,6 +362,7 @@ fn data_stays_out_of_git_and_reports_stay_in() {
         }
     }
     assert!(ignored("models/train-state/x"), "what train keeps for a resumed run is not for git");
+    assert!(ignored("runs/x") && ignored("wandb/x"), "where runs are written is not for git");
 }
 
 #[test]

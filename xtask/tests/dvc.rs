@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 use wellformed_core::params::Params;
+use xtask::environment::{DVC, Environment};
 use xtask::params_file::ParamsFile;
+use xtask::plots::make_offline;
 use xtask::preset::{self, Preset};
 use xtask::process::root;
 
@@ -209,6 +211,32 @@ fn every_plot_of_the_pipeline_is_drawn_with_its_title() {
         );
         assert!(content["data"]["values"].as_array().is_some_and(|rows| !rows.is_empty()), "{name} has no data");
     }
+}
+
+#[test]
+#[ignore = "needs .venv and the stages' binaries; `cargo xtask test` runs it"]
+fn plots_are_drawn_by_a_page_that_loads_nothing() {
+    let copy = finished().clone_without_data();
+    std::os::unix::fs::symlink(root().join(".venv"), copy.path().join(".venv")).unwrap();
+    let environment = Environment::ensure(copy.path(), DVC).unwrap();
+    make_offline(copy.path(), &environment).unwrap();
+    if !copy.path().join(".dvc/page/offline.html").exists() {
+        eprintln!("NOT TESTED: npm is missing or cannot be reached, so DVC's own page is used");
+        return;
+    }
+    copy.dvc(&["plots", "show"]);
+    let page = copy.read("dvc_plots/index.html");
+    assert!(page.matches("<div id = \"").count() >= 10, "the plots are in it");
+    let (own, plots) = page.split_once("<main>").unwrap();
+    assert!(own.len() > 500_000, "Vega is in it");
+    let tags = page.match_indices("<script").map(|(at, _)| page[at..].split('>').next().unwrap());
+    assert!(
+        tags.clone().count() > 10 && tags.clone().all(|tag| !tag.contains("src")),
+        "{:?}",
+        tags.collect::<Vec<_>>()
+    );
+    assert!(!plots.contains("<link") && !plots.contains("@import") && !plots.contains("<img src=\"http"));
+    assert_eq!(git(copy.path(), &["status", "--porcelain"]), "");
 }
 
 #[test]

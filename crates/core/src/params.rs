@@ -37,7 +37,13 @@ pub struct Params {
     pub eval: EvalParams,
     /// The bundle.
     pub export: ExportParams,
+    /// Where runs are written.
+    pub track: TrackParams,
 }
+
+/// The sections that no result depends on: stages read them, and DVC does not track them, so that a change runs nothing
+/// again. Their values may reach a log and nothing else.
+pub const UNTRACKED: &[&str] = &["track"];
 
 /// Which corpus `fetch` brings, and from where.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -388,6 +394,50 @@ pub struct ExportParams {
     pub max_mcc_drop: f64,
 }
 
+/// Where runs are written.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrackParams {
+    /// Where, all of them at once; empty for nowhere.
+    pub sinks: Vec<SinkKind>,
+    /// Weights & Biases, for the sink `wandb`.
+    pub wandb: WandbParams,
+}
+
+/// A place where runs are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SinkKind {
+    /// Plain files in DVCLive's layout, below `runs/`.
+    Files,
+    /// A run folder of Weights & Biases, below `wandb/`.
+    Wandb,
+}
+
+/// Weights & Biases.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WandbParams {
+    /// The project that runs belong to.
+    pub project: String,
+    /// The user or team that it belongs to; empty for the API key's own.
+    pub entity: String,
+    /// Whether runs are uploaded while they go on.
+    pub mode: WandbMode,
+    /// Whether the table of wrong predictions quotes the sentences.
+    pub sentences: bool,
+}
+
+/// Whether runs are uploaded while they go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WandbMode {
+    /// No: `wandb sync` uploads them, whenever one likes.
+    Offline,
+    /// Yes, with the key in `WANDB_API_KEY`.
+    Online,
+}
+
 /// The parameters of one stage: what it may read, and nothing else.
 pub trait StageParams: Serialize {
     /// The keys of `params.yaml` that the stage reads, as its `params:` list in `dvc.yaml`.
@@ -552,6 +602,7 @@ impl Params {
         let positive = |key, value| check(value > 0, key, value, "at least 1");
         let (data, base, prepare, model, train, eval, export) =
             (&self.data, &self.base, &self.prepare, &self.model, &self.train, &self.eval, &self.export);
+        let track = &self.track;
 
         data.source()?;
         let web = ["https://", "http://"].iter().any(|scheme| data.cola.url.starts_with(scheme));
@@ -614,7 +665,16 @@ impl Params {
 
         let bound = |value: f64| value > 0.0 && value.is_finite();
         check(bound(export.max_logit_diff), "export.max_logit_diff", export.max_logit_diff, "above 0")?;
-        check(bound(export.max_mcc_drop), "export.max_mcc_drop", export.max_mcc_drop, "above 0")
+        check(bound(export.max_mcc_drop), "export.max_mcc_drop", export.max_mcc_drop, "above 0")?;
+
+        let twice = (1..track.sinks.len()).any(|at| track.sinks[..at].contains(&track.sinks[at]));
+        let sinks = serde_json::to_string(&track.sinks).unwrap_or_default();
+        check(!twice, "track.sinks", sinks, "a list of files and wandb, each at most once")?;
+        let (project, entity) = (&track.wandb.project, &track.wandb.entity);
+        let allowed = "a name of letters, digits, `.`, `_` and `-`";
+        check(is_name(project) && project.len() <= 128, "track.wandb.project", project, allowed)?;
+        let fine = entity.is_empty() || is_name(entity);
+        check(fine, "track.wandb.entity", entity, &format!("empty, or {allowed}"))
     }
 }
 
@@ -626,7 +686,7 @@ fn environment() -> impl Iterator<Item = (String, String)> {
 /// The parameter that a variable of the environment overrides: `train.lr` for `WELLFORMED_TRAIN__LR`. Other tools of
 /// the project read variables of the same prefix; only those of a section are parameters.
 fn overridden(name: &str) -> Option<String> {
-    const SECTIONS: [&str; 8] = ["data", "base", "prepare", "compute", "model", "train", "eval", "export"];
+    const SECTIONS: [&str; 9] = ["data", "base", "prepare", "compute", "model", "train", "eval", "export", "track"];
     let key = name.strip_prefix(ENV_PREFIX)?.to_ascii_lowercase().replace("__", ".");
     let of_section = key.split_once('.').is_some_and(|(section, _)| SECTIONS.contains(&section));
     (key == "seed" || of_section).then_some(key)

@@ -125,7 +125,7 @@ fn an_unknown_key_is_refused_with_the_keys_there_are() {
     assert_eq!(
         complaint("training.lr=1"),
         "--set training.lr=1: there is no section training; the file has seed, data, base, prepare, compute, model, \
-         train, eval, export"
+         train, eval, export, track"
     );
 }
 
@@ -152,6 +152,7 @@ fn a_wrong_type_is_refused_with_key_value_and_what_is_allowed() {
             "compute.device=gpu",
             "compute.device is \"gpu\", but must be auto, flex, ndarray, libtorch, libtorch-cuda or cuda",
         ),
+        ("track.wandb.mode=live", "track.wandb.mode is \"live\", but must be offline or online"),
         ("train.schedule=3", "train.schedule is 3, but must be one of the names beside it in params.yaml"),
     ];
     for (set, expected) in cases {
@@ -169,6 +170,18 @@ fn a_wrong_type_is_refused_with_key_value_and_what_is_allowed() {
 fn an_impossible_value_is_refused_with_key_value_and_what_is_allowed() {
     let cases = [
         ("data.source=colla", "data.source is colla, but must be cola, glue, starter or file:PATH"),
+        (
+            "track.sinks=[wandb, files, wandb]",
+            "track.sinks is [\"wandb\",\"files\",\"wandb\"], but must be a list of files and wandb, each at most once",
+        ),
+        (
+            "track.wandb.project=a/b",
+            "track.wandb.project is a/b, but must be a name of letters, digits, `.`, `_` and `-`",
+        ),
+        (
+            "track.wandb.entity=-x",
+            "track.wandb.entity is -x, but must be empty, or a name of letters, digits, `.`, `_` and `-`",
+        ),
         ("data.source='file:'", "data.source is file:, but must be cola, glue, starter or file:PATH"),
         ("data.cola.sha256=abc", "data.cola.sha256 is abc, but must be 64 hexadecimal digits"),
         ("data.cola.url=nowhere", "data.cola.url is nowhere, but must be an address, https://…"),

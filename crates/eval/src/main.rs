@@ -7,9 +7,10 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
-use wellformed_core::params::{EvalStage, Params};
+use wellformed_core::params::{EvalStage, Params, StageParams};
 use wellformed_eval::evaluate;
 use wellformed_eval::places::Places;
+use wellformed_track::Journal;
 
 use arguments::Arguments;
 
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<Vec<String>> {
-    let stage: EvalStage = Params::load_stage(&arguments.params, &arguments.sets)?;
-    evaluate(&stage, &Places::in_project(Path::new("")))
+    let params = Params::load(&arguments.params, &arguments.sets)?;
+    let journal = Journal::in_project(Path::new(""), &params);
+    evaluate(&EvalStage::from_params(&params), &journal, &Places::in_project(Path::new("")))
 }

@@ -13,6 +13,7 @@
 //! | [`git`] | the commit in the manifest |
 //! | [`report`] | `metrics.json` |
 //! | [`places`] | where all that goes |
+//! | [`tracking`] | the bundle, told to the run that made the checkpoint |
 
 pub mod convert;
 pub mod git;
@@ -21,6 +22,7 @@ pub mod parity;
 pub mod places;
 pub mod profile;
 pub mod report;
+pub mod tracking;
 
 mod stage;
 

@@ -7,9 +7,11 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
-use wellformed_core::params::{ExportStage, Params};
+use wellformed_core::params::{ExportStage, Params, StageParams};
 use wellformed_export::export;
 use wellformed_export::places::Places;
+use wellformed_export::tracking;
+use wellformed_track::Journal;
 
 use arguments::Arguments;
 
@@ -34,6 +36,9 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<Vec<String>> {
-    let stage: ExportStage = Params::load_stage(&arguments.params, &arguments.sets)?;
-    export(&stage, &Places::in_project(Path::new("")))
+    let params = Params::load(&arguments.params, &arguments.sets)?;
+    let places = Places::in_project(Path::new(""));
+    let lines = export(&ExportStage::from_params(&params), &places)?;
+    tracking::record(&Journal::in_project(Path::new(""), &params), &places);
+    Ok(lines)
 }

@@ -9,6 +9,7 @@
 //! | [`schedule`] | the learning rate over a run |
 //! | [`history`] | what is written about a run: `reports/train/` |
 //! | [`state`] | what an interrupted run goes on from: `models/train-state/` |
+//! | `tracking` | what is told of a run while it goes on |
 //! | [`stage`] | files in, files out |
 //!
 //! Nothing random is kept between steps: batch order and dropout are functions of the seed and of the epoch or step.
@@ -23,6 +24,7 @@ mod progress;
 pub mod schedule;
 pub mod stage;
 pub mod state;
+mod tracking;
 pub mod training;
 
 /// A seed for one purpose out of the run's seed: `SplitMix64` (Steele, Lea and Flood 2014) of both.

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser;
 use mimalloc::MiMalloc;
-use wellformed_core::params::Params;
+use wellformed_core::params::{Params, StageParams, TrainStage};
+use wellformed_track::Journal;
 use wellformed_train::stage::{self, Places};
 
 /// Tensors are allocated and freed at every step; the system's allocator gives their pages back each time.
@@ -16,7 +17,8 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 /// Fine-tunes the base model: data/prepared and models/base become models/checkpoint, the best epoch on tune.
 ///
 /// Interrupted, it goes on after the last complete epoch when it is run again, with the same result. Everything that
-/// can be chosen is in params.yaml: `seed`, `compute`, `model`, `train`.
+/// can be chosen is in params.yaml: `seed`, `compute`, `model`, `train`; and `track`, which says where the run is
+/// written while it goes on.
 #[derive(Debug, Parser)]
 #[command(name = "train", version)]
 struct Arguments {
@@ -48,8 +50,9 @@ fn run(arguments: &Arguments) -> Result<String> {
     if let Some(warning) = Params::override_warning() {
         eprintln!("{warning}");
     }
-    let params = Params::load_stage(&arguments.params, &arguments.sets)?;
-    let (line, timings) = stage::run(&params, &Places::in_project(Path::new("")))?;
+    let params = Params::load(&arguments.params, &arguments.sets)?;
+    let (places, journal) = (Places::in_project(Path::new("")), Journal::in_project(Path::new(""), &params));
+    let (line, timings) = stage::run(&TrainStage::from_params(&params), &journal, &places)?;
     if let Some(path) = &arguments.timings {
         stage::write_timings(path, &timings)?;
     }

@@ -11,6 +11,7 @@ use wellformed_model::classifier::{Architecture, Classifier};
 use wellformed_model::config::BertConfig;
 use wellformed_model::device;
 use wellformed_model::weights;
+use wellformed_track::Journal;
 
 use crate::history;
 use crate::state::State;
@@ -45,12 +46,13 @@ impl Places {
 }
 
 /// Trains, and writes `models/checkpoint` and `reports/train`; returns the summary line and how fast the epochs were.
+/// The run is told to `journal` as it goes on, and nothing depends on that.
 ///
 /// # Errors
 ///
 /// When an input is missing or does not fit, the device is not to be had, training diverges, or an output cannot be
 /// written. What was complete is kept, and the next run goes on from there.
-pub fn run(stage: &TrainStage, places: &Places) -> Result<(String, Vec<Timing>)> {
+pub fn run(stage: &TrainStage, journal: &Journal, places: &Places) -> Result<(String, Vec<Timing>)> {
     let chosen = device::choose(&stage.compute)?;
     let config = BertConfig::load(&places.base.join("config.json"))?;
     let architecture = Architecture::new(&config, &stage.model)?;
@@ -75,11 +77,13 @@ pub fn run(stage: &TrainStage, places: &Places) -> Result<(String, Vec<Timing>)>
         base_sha256: weights_file.as_deref().map(sha256_file).transpose()?,
         max_length: longest,
         tokenizer: &tokenizer,
+        journal,
         fingerprint: fingerprint(stage, chosen.kind.name(), places, &[&training_path, &tune_path])?,
     };
     let state = State::new(&places.state);
-    let Outcome { summary, epochs, steps, timings } = run.train(classifier, &state)?;
+    let Outcome { summary, epochs, steps, timings, run } = run.train(classifier, &state)?;
     state.publish(&places.checkpoint)?;
+    journal.remember(&places.checkpoint.join("model.safetensors"), &run);
     history::write(&places.reports, &summary, &epochs, &steps)?;
     state.clear()?;
     let line = format!(

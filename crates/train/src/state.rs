@@ -26,6 +26,8 @@ use crate::history::{Epoch, Step};
 pub struct Progress {
     /// Digest of everything that the run's result depends on; another fingerprint is another run.
     pub fingerprint: String,
+    /// The run's id where it is tracked: a run that goes on keeps it.
+    pub run: String,
     /// The best epoch so far, counted from 1; 0 before the first.
     pub best_epoch: usize,
     /// Its value of the metric that the checkpoint is chosen by.
@@ -42,7 +44,8 @@ impl Progress {
     /// Of a run that has not begun.
     pub fn start(fingerprint: String) -> Self {
         let (epochs, steps) = (Vec::new(), Vec::new());
-        Self { fingerprint, best_epoch: 0, best_score: f64::NEG_INFINITY, optimizer_steps: 0, epochs, steps }
+        let run = wellformed_track::new_id();
+        Self { fingerprint, run, best_epoch: 0, best_score: f64::NEG_INFINITY, optimizer_steps: 0, epochs, steps }
     }
 }
 

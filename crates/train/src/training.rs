@@ -15,6 +15,7 @@ use wellformed_model::checkpoint::{Checkpoint, Origin, predict};
 use wellformed_model::classifier::{Classifier, Mode};
 use wellformed_model::device::Chosen;
 use wellformed_model::weights::named;
+use wellformed_track::{Journal, Outcome as End};
 
 use crate::history::{Epoch, Step, Summary};
 use crate::objective::Objective;
@@ -22,6 +23,7 @@ use crate::optimizer::AdamW;
 use crate::progress::Progress as Bar;
 use crate::schedule::LearningRate;
 use crate::state::{Progress, SaveCheckpoint, Saved, State};
+use crate::tracking::Tracked;
 use crate::{batches, derived_seed};
 
 /// Losses are read from the device this many steps at a time, so that it need not wait for the host in between.
@@ -47,6 +49,8 @@ pub struct Run<'a> {
     pub max_length: usize,
     /// The base model's tokenizer, for the checkpoint.
     pub tokenizer: &'a Path,
+    /// Where the run is tracked.
+    pub journal: &'a Journal,
     /// Digest of everything that the result depends on.
     pub fingerprint: String,
 }
@@ -76,6 +80,8 @@ pub struct Outcome {
     pub steps: Vec<Step>,
     /// Speed of the epochs that this process ran; those before an interruption are not among them.
     pub timings: Vec<Timing>,
+    /// The run's id where it is tracked.
+    pub run: String,
 }
 
 impl Run<'_> {
@@ -91,12 +97,11 @@ impl Run<'_> {
         let steps_per_epoch = per_epoch.div_ceil(self.train.accumulate);
         let schedule = LearningRate::new(self.train, steps_per_epoch * self.train.epochs);
         let objective = Objective::new(self.train, self.training.iter().map(|example| example.label));
-        let lengths: Vec<usize> = self.training.iter().map(|example| example.input_ids.len()).collect();
 
         let mut notes = Vec::new();
         let resumed = state.resume(&self.fingerprint, &mut |note| notes.push(note.to_owned()))?;
         let mut optimizer = AdamW::new(self.train, &classifier, self.chosen.kind);
-        let (classifier, mut progress) = match resumed {
+        let (classifier, progress) = match resumed {
             None => (classifier, Progress::start(self.fingerprint.clone())),
             Some(Saved { progress, weights, moments }) => {
                 notes.push(format!("going on after epoch {}", progress.epochs.len()));
@@ -106,12 +111,42 @@ impl Run<'_> {
                 (Classifier::from_tensors(weights, place, architecture, self.chosen)?, progress)
             }
         };
+        let done = progress.epochs.len();
+        let resumed_after = (done > 0).then_some(progress.optimizer_steps as u64);
+        let mut tracked = Tracked::new(self.journal.start("train", &progress.run, resumed_after));
+        match self.train_on(classifier, optimizer, progress, (&schedule, &objective), &notes, &mut tracked, state) {
+            Ok(outcome) => {
+                tracked.summary(&outcome.summary);
+                tracked.finish(End::Finished);
+                Ok(outcome)
+            }
+            Err(error) => {
+                tracked.finish(End::Failed);
+                Err(error)
+            }
+        }
+    }
+
+    /// From wherever `progress` stands to the end.
+    #[expect(clippy::too_many_arguments, reason = "one caller, which has made them all")]
+    fn train_on(
+        &self,
+        classifier: Classifier,
+        mut optimizer: AdamW,
+        mut progress: Progress,
+        (schedule, objective): (&LearningRate, &Objective),
+        notes: &[String],
+        tracked: &mut Tracked,
+        state: &State,
+    ) -> Result<Outcome> {
+        let per_epoch = batches::count(self.training.len(), self.train);
+        let lengths: Vec<usize> = self.training.iter().map(|example| example.input_ids.len()).collect();
         let mut classifier = classifier.train(self.model);
         let (trained_parameters, parameters) = classifier.parameter_counts();
 
         let done = progress.epochs.len();
         let mut bar = Bar::new(per_epoch * self.train.epochs, per_epoch * done, self.train.epochs);
-        for note in &notes {
+        for note in notes {
             bar.line(note);
         }
         let mut timings = Vec::new();
@@ -124,13 +159,16 @@ impl Run<'_> {
             let order = batches::of_epoch(&lengths, self.train, self.seed, epoch);
             let started = Instant::now();
             let steps;
-            (classifier, steps) = self.epoch(classifier, &mut optimizer, &order, (&schedule, &objective), &mut bar)?;
+            tracked.begin();
+            let told = (&mut bar, &mut *tracked);
+            (classifier, steps) = self.epoch(classifier, &mut optimizer, &order, (schedule, objective), told)?;
             let seconds = started.elapsed();
             let is_best;
             (progress, is_best) = self.conclude(&classifier, &optimizer, steps, progress, state)?;
             let sentences: usize = order.iter().map(Vec::len).sum();
             let timing = Timing::new(&progress, epoch, seconds, sentences);
             if let Some(epoch) = progress.epochs.last() {
+                tracked.epoch(epoch, timing.sentences_per_second);
                 bar.epoch_is_over(epoch, timing.sentences_per_second, is_best);
             }
             timings.push(timing);
@@ -150,7 +188,7 @@ impl Run<'_> {
             sentences: self.training.len(),
             tokens: lengths.iter().sum(),
         };
-        Ok(Outcome { summary, epochs: progress.epochs, steps: progress.steps, timings })
+        Ok(Outcome { summary, epochs: progress.epochs, steps: progress.steps, timings, run: progress.run })
     }
 
     /// One pass over the batches.
@@ -160,7 +198,7 @@ impl Run<'_> {
         optimizer: &mut AdamW,
         order: &[Vec<usize>],
         (schedule, objective): (&LearningRate, &Objective),
-        bar: &mut Bar,
+        (bar, tracked): (&mut Bar, &mut Tracked),
     ) -> Result<(Classifier, Vec<Step>)> {
         let mut steps = Vec::new();
         let mut unread = Unread::default();
@@ -180,6 +218,7 @@ impl Run<'_> {
                 let loss = loss.inner();
                 total = Some(total.map_or(loss.clone(), |total| total + loss));
                 bar.batch();
+                tracked.batch(indices.len());
             }
             let norm;
             (classifier, norm) = optimizer.step(classifier, accumulator.grads(), lr)?;
@@ -187,10 +226,10 @@ impl Run<'_> {
                 unread.0.push((number + 1, lr, loss, norm));
             }
             if unread.0.len() >= READ_EVERY {
-                unread.read(&mut steps, bar)?;
+                unread.read(&mut steps, bar, tracked)?;
             }
         }
-        unread.read(&mut steps, bar)?;
+        unread.read(&mut steps, bar, tracked)?;
         Ok((classifier, steps))
     }
 
@@ -275,7 +314,7 @@ fn name_of(select_by: SelectBy) -> &'static str {
 struct Unread(Vec<(usize, f64, Tensor<1>, Tensor<1>)>);
 
 impl Unread {
-    fn read(&mut self, steps: &mut Vec<Step>, bar: &mut Bar) -> Result<()> {
+    fn read(&mut self, steps: &mut Vec<Step>, bar: &mut Bar, tracked: &mut Tracked) -> Result<()> {
         let entries = std::mem::take(&mut self.0);
         if entries.is_empty() {
             return Ok(());
@@ -283,6 +322,7 @@ impl Unread {
         let scalars: Vec<Tensor<1>> =
             entries.iter().flat_map(|(_, _, loss, norm)| [loss.clone(), norm.clone()]).collect();
         let values = named(Tensor::cat(scalars, 0).into_data())?.values;
+        let read = steps.len();
         for ((step, lr, ..), pair) in entries.into_iter().zip(values.chunks_exact(2)) {
             let (loss, gradient_norm) = (f64::from(pair[0]), f64::from(pair[1]));
             ensure!(
@@ -293,6 +333,7 @@ impl Unread {
             bar.loss(loss);
             steps.push(Step { step, loss, lr, gradient_norm });
         }
+        tracked.steps(&steps[read..]);
         Ok(())
     }
 }

@@ -135,11 +135,48 @@ fn a_checkpoint_is_evaluated_and_the_output_does_not_depend_on_threads_or_earlie
 }
 
 #[test]
+fn an_evaluation_is_told_to_the_run_of_its_checkpoint() {
+    let project = Project::with_checkpoint();
+    let weights = wellformed_core::files::sha256_file(&project.path("models/checkpoint/model.safetensors")).unwrap();
+    fs::create_dir_all(project.path("runs/checkpoints")).unwrap();
+    fs::write(project.path(&format!("runs/checkpoints/{weights}.json")), "{\"run\": \"ab12cd34\"}").unwrap();
+    let output = project.eval(&["track.sinks=[files, wandb]"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+
+    let json =
+        |path: &str| -> Value { serde_json::from_str(&fs::read_to_string(project.path(path)).unwrap()).unwrap() };
+    let (told, reported) = (json("runs/ab12cd34/metrics.json"), json("reports/eval/metrics.json"));
+    let (told, reported) = (&told["eval"]["validation"], &reported["validation"]);
+    for name in ["mcc", "mcc_low", "accuracy", "ece"] {
+        assert_eq!(told[name].as_f64().unwrap(), reported[name].as_f64().unwrap(), "{name}");
+    }
+    let rows = |path: &str| json(path).as_array().unwrap().len();
+    assert_eq!(rows("runs/ab12cd34/plots/sklearn/confusion_matrix.json"), 50);
+    let lines = |path: &str| fs::read_to_string(project.path(path)).unwrap().lines().count();
+    assert_eq!(rows("runs/ab12cd34/plots/custom/roc.json"), lines("reports/eval/roc.csv") - 1);
+    let curve = lines("reports/eval/precision_recall.csv") - 1;
+    assert_eq!(rows("runs/ab12cd34/plots/custom/precision_recall.json"), curve);
+    assert_eq!(rows("runs/ab12cd34/plots/custom/by_phenomenon.json"), 2);
+    assert_eq!(lines("runs/ab12cd34/tables/wrong.tsv"), lines("data/eval/wrong.csv"));
+
+    // Sentences are W&B's, where they are allowed, and nobody else's.
+    let quotes = |folder: &str| {
+        let all = files(&project.path(folder));
+        all.values().any(|bytes| String::from_utf8_lossy(bytes).contains(SECRET))
+    };
+    assert!(!quotes("runs") && quotes("wandb"));
+    fs::remove_dir_all(project.path("wandb")).unwrap();
+    let output = project.eval(&["track.wandb.sentences=false"]);
+    assert!(output.status.success() && !quotes("wandb") && !quotes("runs"));
+}
+
+#[test]
 fn without_a_checkpoint_the_reader_is_sent_to_train() {
     let project = Project::new();
     let error = project.fails(&[]);
     assert!(error.contains("models/checkpoint") && error.contains("run the train stage first"), "{error}");
     assert!(!project.path("reports").exists(), "nothing is written");
+    assert!(!project.path("runs").exists() && !project.path("wandb").exists(), "no run is begun");
 }
 
 #[test]

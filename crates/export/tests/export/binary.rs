@@ -29,6 +29,14 @@ fn it_sums_up_on_stdout_and_fails_with_one_message() {
     assert!(output.stdout.is_empty());
     assert!(String::from_utf8_lossy(&output.stderr).contains("error: the fp32 file differs from the checkpoint"));
 
+    // No run is known to have made this checkpoint, so the bundle has one of its own; the failure has none.
+    let runs = std::fs::read_dir(project.root().join("runs")).unwrap();
+    let runs: Vec<_> = runs.map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(runs.len(), 1, "{runs:?}");
+    let told = std::fs::read_to_string(runs[0].join("run.json")).unwrap();
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((&told["status"], &told["artifacts"][0]["name"]), (&"finished".into(), &"wellformed".into()));
+
     let output = export(&["export.precision=fp16"]);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(stderr.contains("fp16") && stderr.contains("int8"), "{stderr}");

@@ -98,6 +98,62 @@ fn a_killed_run_goes_on_and_ends_exactly_as_an_uninterrupted_one() {
     assert!(output.status.success(), "{}", text(&output));
     assert!(text(&output).contains("going on after epoch"), "{}", text(&output));
     assert!(outputs(folder.path()) == outputs(whole.path()));
+
+    // One run, in which every step stands once, but for those that still waited for the sink when the process was
+    // killed; for W&B a folder for each process, with one id.
+    let (id, steps) = tracked(folder.path());
+    assert!(steps.is_sorted_by(|a, b| a < b), "{steps:?}");
+    let missing: Vec<u64> = (1..=1200).filter(|step| !steps.contains(step)).collect();
+    let together = missing.windows(2).all(|pair| pair[1] == pair[0] + 1);
+    assert!(missing.len() < 200 && together && steps.last() == Some(&1200), "{missing:?}");
+    let folders: Vec<_> =
+        fs::read_dir(folder.path().join("wandb")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(folders.len(), 2, "{folders:?}");
+    assert!(folders.iter().all(|name| name.to_str().unwrap().ends_with(&id)), "{folders:?}");
+    let record = json(&folder.path().join(format!("runs/{id}/run.json")));
+    assert_eq!((&record["status"], &record["stages"][0]["outcome"]), (&"finished".into(), &"crashed".into()));
+}
+
+/// The one run that was tracked, and the steps whose loss is in its files.
+fn tracked(folder: &Path) -> (String, Vec<u64>) {
+    let entries = fs::read_dir(folder.join("runs")).unwrap().map(|entry| entry.unwrap().path());
+    let runs: Vec<_> = entries.filter(|path| path.join("run.json").exists()).collect();
+    assert_eq!(runs.len(), 1, "{runs:?}");
+    let losses = fs::read_to_string(runs[0].join("plots/metrics/train/loss.tsv")).unwrap();
+    let step = |line: &str| line.split('\t').next().unwrap().parse().unwrap();
+    (runs[0].file_name().unwrap().to_str().unwrap().to_owned(), losses.lines().skip(1).map(step).collect())
+}
+
+#[test]
+fn tracking_writes_every_step_and_epoch_and_changes_no_result() {
+    let on = trained(&["train.epochs=2"]);
+    let off = trained(&["train.epochs=2", "track.sinks=[]"]);
+    assert!(outputs(on.path()) == outputs(off.path()));
+    assert!(!off.path().join("runs").exists() && !off.path().join("wandb").exists());
+
+    let (id, steps) = tracked(on.path());
+    assert_eq!(steps, (1..=50).collect::<Vec<u64>>());
+    let run = on.path().join("runs").join(&id);
+    let metrics = json(&run.join("metrics.json"));
+    let summary = json(&on.path().join("reports/train/metrics.json"));
+    assert_eq!(metrics["best"]["tune_mcc"], summary["tune_mcc"]);
+    let history = json(&on.path().join("reports/train/history.json"));
+    assert_eq!(metrics["epochs"]["tune_loss"], history[1]["tune_loss"]);
+    assert!(metrics["train"]["sentences_per_second"].as_f64().unwrap() > 1.0, "{metrics}");
+    // A later stage finds the run by the weights.
+    let weights = wellformed_core::files::sha256_file(&on.path().join("models/checkpoint/model.safetensors")).unwrap();
+    assert_eq!(json(&on.path().join(format!("runs/checkpoints/{weights}.json")))["run"], id);
+}
+
+#[test]
+fn a_run_that_fails_is_tracked_as_failed() {
+    let folder = tempfile::tempdir().unwrap();
+    project(folder.path());
+    let output = train(folder.path(), &["train.lr=1.0", "train.clip_norm=0", "train.weight_decay=1e30"]);
+    assert!(!output.status.success());
+    let entries = fs::read_dir(folder.path().join("runs")).unwrap().map(|entry| entry.unwrap().path());
+    let records: Vec<Value> = entries.map(|path| json(&path.join("run.json"))).collect();
+    assert_eq!((records.len(), &records[0]["status"]), (1, &"failed".into()), "{records:?}");
 }
 
 #[test]
