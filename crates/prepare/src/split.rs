@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use wellformed_core::dataset::Split;
-use wellformed_core::label::Label;
 use wellformed_core::files::sha256_bytes;
+use wellformed_core::label::Label;
 use wellformed_core::params::PrepareStage;
 
 use crate::corpus::{Corpus, Sentence};
