@@ -18,7 +18,7 @@ pub struct Matrix {
 }
 
 impl Matrix {
-    /// Packs a row-major matrix `[inputs, outputs]`, given as a function of row and first column that fills a slice.
+    /// Packs a row-major matrix `[inputs, outputs]` and its bias.
     ///
     /// # Panics
     ///

@@ -108,6 +108,15 @@ impl Tracker {
         self.push(Entry::Artifact(artifact));
     }
 
+    /// Waits until every sink has written what it was told so far, but no longer than `limit`. For the moments after
+    /// which the caller would not tell it again, should the process be killed.
+    pub fn settle(&self, limit: Duration) {
+        let since = Instant::now();
+        for worker in &self.workers {
+            worker.queue.settle(limit.saturating_sub(since.elapsed()));
+        }
+    }
+
     /// Ends the run and waits, within limits, until every sink has written everything.
     pub fn finish(mut self, outcome: Outcome) {
         self.end(outcome);
@@ -160,6 +169,8 @@ struct Waiting {
     samples: VecDeque<(SystemTime, Arc<Sample>)>,
     lost_rows: usize,
     lost_samples: usize,
+    /// The sink is writing what it took out of the queue.
+    busy: bool,
     /// The sink takes nothing more: it has failed or finished.
     closed: bool,
 }
@@ -208,6 +219,15 @@ impl Queue {
             return;
         }
         waiting.samples.push_back((time, sample));
+    }
+
+    /// Waits until the sink has written all entries, or takes nothing more.
+    fn settle(&self, limit: Duration) {
+        // Rows of scalars do not wake the sink by themselves.
+        self.changed.notify_all();
+        let unsettled = |waiting: &mut Waiting| !waiting.closed && (waiting.busy || !waiting.entries.is_empty());
+        // Whoever comes too late goes on: nothing is lost but what a killed process loses.
+        let _ = self.changed.wait_timeout_while(self.lock(), limit, unsettled);
     }
 
     fn close(&self) {
@@ -283,11 +303,15 @@ fn work(mut sink: Box<dyn Sink>, queue: &Queue) {
         let mut started = false;
         loop {
             let mut waiting = queue.lock();
+            if std::mem::take(&mut waiting.busy) {
+                queue.changed.notify_all();
+            }
             while waiting.entries.is_empty() && (waiting.samples.is_empty() || !started) {
                 let woken = queue.changed.wait_timeout(waiting, LOOK_EVERY);
                 waiting = woken.unwrap_or_else(PoisonError::into_inner).0;
             }
             let entries = std::mem::take(&mut waiting.entries);
+            waiting.busy = true;
             // A sample that was taken before the start is written after it.
             let samples = if started { std::mem::take(&mut waiting.samples) } else { VecDeque::new() };
             drop(waiting);

@@ -1,10 +1,13 @@
 //! What is told of a run while it goes on: each step, each epoch, the headline. None of it is read back.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use wellformed_track::{Outcome, Tracker};
 
 use crate::history::{Epoch, Step, Summary};
+
+/// The longest that the end of an epoch waits for a sink; one that works needs a few milliseconds.
+const SETTLE: Duration = Duration::from_secs(1);
 
 /// A run's tracker, with what is needed for the speed of steps.
 pub(crate) struct Tracked {
@@ -46,6 +49,11 @@ impl Tracked {
             );
         }
         self.begin();
+    }
+
+    /// An epoch's steps are about to be kept: a run that goes on from there does not tell them again.
+    pub(crate) fn settle(&self) {
+        self.tracker.settle(SETTLE);
     }
 
     /// An epoch, evaluated on *tune*.

@@ -163,6 +163,7 @@ impl Run<'_> {
             let told = (&mut bar, &mut *tracked);
             (classifier, steps) = self.epoch(classifier, &mut optimizer, &order, (schedule, objective), told)?;
             let seconds = started.elapsed();
+            tracked.settle();
             let is_best;
             (progress, is_best) = self.conclude(&classifier, &optimizer, steps, progress, state)?;
             let sentences: usize = order.iter().map(Vec::len).sum();

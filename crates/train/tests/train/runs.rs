@@ -99,13 +99,9 @@ fn a_killed_run_goes_on_and_ends_exactly_as_an_uninterrupted_one() {
     assert!(text(&output).contains("going on after epoch"), "{}", text(&output));
     assert!(outputs(folder.path()) == outputs(whole.path()));
 
-    // One run, in which every step stands once, but for those that still waited for the sink when the process was
-    // killed; for W&B a folder for each process, with one id.
+    // One run, in which every step stands once; for W&B a folder for each process, with one id.
     let (id, steps) = tracked(folder.path());
-    assert!(steps.is_sorted_by(|a, b| a < b), "{steps:?}");
-    let missing: Vec<u64> = (1..=1200).filter(|step| !steps.contains(step)).collect();
-    let together = missing.windows(2).all(|pair| pair[1] == pair[0] + 1);
-    assert!(missing.len() < 200 && together && steps.last() == Some(&1200), "{missing:?}");
+    assert_eq!(steps, (1..=1200).collect::<Vec<u64>>());
     let folders: Vec<_> =
         fs::read_dir(folder.path().join("wandb")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(folders.len(), 2, "{folders:?}");
