@@ -15,6 +15,7 @@ Examples:
   cargo xtask report --check                  is MODEL_CARD.md current?
   cargo xtask report --diff                   against where this branch left main, or the last commit
   cargo xtask report --diff v0.1 --md diff.md
+  cargo xtask report --diff two-layers        against an experiment of `dvc exp run --name two-layers`
   cargo xtask report --sweep --by tune.mcc -- --all-commits
 
 The pages quote sentences of the corpus: git ignores report/. Markdown never quotes one.";
@@ -29,7 +30,7 @@ pub(crate) struct Arguments {
     /// Write nothing; say whether `MODEL_CARD.md` is what the reports make of it.
     #[arg(long)]
     pub(crate) check: bool,
-    /// Compare the working tree with a revision: report/diff.html, and Markdown for a pull request.
+    /// Compare the working tree with a revision or an experiment: report/diff.html, and Markdown for a pull request.
     #[arg(long, value_name = "REVISION", num_args = 0..=1, default_missing_value = "")]
     pub(crate) diff: Option<String>,
     /// All runs that `dvc exp show` lists: a table, and report/sweep.html with parallel coordinates.

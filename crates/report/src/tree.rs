@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde::de::DeserializeOwned;
 
 /// A state of the project that files can be read from.
@@ -18,7 +18,7 @@ pub struct Tree {
 /// A commit, and what a person called it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Commit {
-    /// What was asked for: a branch, a tag, `HEAD~1`.
+    /// What was asked for: a branch, a tag, `HEAD~1`, an experiment.
     pub asked: String,
     /// The whole digest.
     pub id: String,
@@ -30,22 +30,57 @@ impl Commit {
         &self.id[..self.id.len().min(7)]
     }
 
-    /// Finds the commit that a name stands for.
+    /// Finds the commit that a name stands for: a revision of git, or else an experiment of DVC.
     ///
     /// # Errors
     ///
-    /// When the project is no git repository or there is no such revision.
+    /// When the project is no git repository, there is no such revision, or several experiments have the name.
     pub fn find(root: &Path, asked: &str) -> Result<Self> {
         // A revision never starts with a dash; git would take it for an option.
         let known = (!asked.starts_with('-'))
             .then(|| git(root, &["rev-parse", "--verify", "--quiet", &format!("{asked}^{{commit}}")]));
-        match known.flatten() {
-            Some(id) => Ok(Self { asked: asked.to_owned(), id }),
-            None => bail!(
-                "there is no revision `{asked}` in the git repository of {}; name a commit, a branch or a tag, for \
-                 example --diff HEAD~1 (in a shallow clone, `git fetch --unshallow` brings the older ones)",
+        let id = match known.flatten() {
+            Some(id) => Some(id),
+            None => experiment(root, asked)?,
+        };
+        id.map(|id| Self { asked: asked.to_owned(), id }).with_context(|| {
+            format!(
+                "there is no revision `{asked}` in the git repository of {}; name a commit, a branch, a tag or an \
+                 experiment of `dvc exp list --all-commits`, for example --diff HEAD~1 (in a shallow clone, `git fetch \
+                 --unshallow` brings the older ones)",
                 root.display()
-            ),
+            )
+        })
+    }
+}
+
+/// The commit of the experiment with this name. DVC keeps it in git as `refs/exps/`, the commit that it started from
+/// with a slash after the second digit, and its name. Of several, the one that started from `HEAD` is meant.
+fn experiment(root: &Path, name: &str) -> Result<Option<String>> {
+    let listed = git(root, &["for-each-ref", "--format=%(objectname) %(refname)", "refs/exps/"]).unwrap_or_default();
+    let named: Vec<(&str, String)> = listed
+        .lines()
+        .filter_map(|line| {
+            let (id, reference) = line.split_once(' ')?;
+            let mut parts = reference.strip_prefix("refs/exps/")?.splitn(3, '/');
+            let started = format!("{}{}", parts.next()?, parts.next()?);
+            (parts.next()? == name).then_some((id, started))
+        })
+        .collect();
+    let head = git(root, &["rev-parse", "HEAD"]);
+    match named.as_slice() {
+        [] => Ok(None),
+        [(id, _)] => Ok(Some((*id).to_owned())),
+        several => {
+            let here = several.iter().find(|(_, started)| Some(started) == head.as_ref());
+            let commits: Vec<String> = several.iter().map(|(id, _)| id.chars().take(7).collect()).collect();
+            here.map(|(id, _)| Some((*id).to_owned())).with_context(|| {
+                format!(
+                    "{} experiments are called `{name}`, none of them started from HEAD: name one by its commit, {}",
+                    several.len(),
+                    commits.join(" or ")
+                )
+            })
         }
     }
 }

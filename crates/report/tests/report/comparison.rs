@@ -138,3 +138,26 @@ fn the_binary_says_why_there_is_no_test_and_which_revision_is_unknown() {
     let output = project.run(&["--diff=--all", "--dvc", dvc.to_str().unwrap()]);
     assert!(said(&output).contains("there is no revision `--all`"), "{}", said(&output));
 }
+
+#[test]
+fn an_experiment_is_found_by_its_name() {
+    let project = Project::with_data();
+    let dvc = project.dvc();
+    let head = project.git(&["rev-parse", "HEAD"]);
+    let of_head = format!("refs/exps/{}/{}/fewer-layers", &head[..2], &head[2..]);
+    project.git(&["update-ref", &of_head, "HEAD"]);
+    let output = project.run(&["--diff", "fewer-layers", "--dvc", dvc.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(said(&output).contains(&format!("### Runs: `{}` → `working tree`", &head[..7])), "{}", said(&output));
+
+    // The same name from elsewhere: the one that started from here is meant, and with neither from here nobody guesses.
+    for started in ["aa", "bb"] {
+        let elsewhere = format!("refs/exps/{started}/{}/fewer-layers", &head[2..]);
+        project.git(&["update-ref", &elsewhere, "HEAD"]);
+    }
+    assert!(project.run(&["--diff", "fewer-layers", "--dvc", dvc.to_str().unwrap()]).status.success());
+    project.git(&["update-ref", "-d", &of_head]);
+    let output = project.run(&["--diff", "fewer-layers", "--dvc", dvc.to_str().unwrap()]);
+    assert!(!output.status.success());
+    assert!(said(&output).contains("2 experiments are called `fewer-layers`"), "{}", said(&output));
+}
