@@ -16,7 +16,8 @@ use crate::repro::{UNREACHABLE, VALIDATION, binary, build, needs};
 /// 1. unit, integration and documentation tests of every crate (the architecture's rules among them);
 /// 2. the stages' binaries, built as the pipeline builds them;
 /// 3. every kind of model file against ONNX's checker and ONNX Runtime;
-/// 4. runs written for Weights & Biases, read back and uploaded by its own client;
+/// 4. runs written for Weights & Biases, read back and uploaded by its own client; what docs/bundle.md says of using a
+///    bundle from Python, run as it stands there;
 /// 5. the model against Hugging Face transformers on the real base model, which `fetch` brings if it can;
 /// 6. the pipeline under real DVC: small runs in a copy of the project, remotes, experiments, a clone without data.
 ///
@@ -31,6 +32,7 @@ pub fn test(root: &Path) -> Result<()> {
     build(&[])?;
     run(cargo().args(["test", "--release", "--locked", "--workspace", "--test", "onnx", "--", "--ignored"]))?;
     run(cargo().args(["test", "--release", "--locked", "--workspace", "--test", "track", "--", "--ignored"]))?;
+    run(cargo().args(["test", "--release", "--locked", "--workspace", "--test", "export", "--", "--ignored"]))?;
     if default_base_is_there(root)? {
         let tests = ["test", "--release", "--locked", "--workspace", "--test", "parity", "--", "--ignored"];
         run(cargo().args(tests))?;

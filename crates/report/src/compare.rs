@@ -289,8 +289,7 @@ impl Comparison {
 
     /// The one sentence that says it.
     pub fn verdict(&self) -> String {
-        use crate::number::{percent, signed, three};
-        use crate::run_page::p_words;
+        use crate::number::{p_words, percent, signed, three};
 
         let Some(part) = self.validation() else { return "Neither run has metrics of validation.".to_owned() };
         let Some(mcc) = part.changes.iter().find(|change| change.name == "MCC") else {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::compare::{ComparedPart, Comparison, Flip};
-use crate::number::{measure, p_value, percent, signed, three, value};
+use crate::number::{measure, p_value, p_words, percent, signed, three, value};
 
 /// By this line a comment is found again, to be updated in place.
 pub const MARKER: &str = "<!-- wellformed: report of the runs -->";
@@ -99,10 +99,10 @@ fn validation_table(part: &ComparedPart, confidence: f64) -> String {
     if let Some(tested) = &part.tested {
         let _ = write!(
             table,
-            "\n<sub>¹ paired bootstrap over {} sentences; ² McNemar’s test, mid-p (exact: p = {}). They weigh the \
+            "\n<sub>¹ paired bootstrap over {} sentences; ² McNemar’s test, mid-p (exact: {}). They weigh the \
              sentences, not the seed of the training.</sub>\n",
             tested.sentences,
-            p_value(tested.mcnemar.exact)
+            p_words(tested.mcnemar.exact)
         );
     }
     table

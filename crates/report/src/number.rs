@@ -31,6 +31,12 @@ pub fn p_value(p: f64) -> String {
     }
 }
 
+/// A p-value in a sentence: `p = 0.044`, `p < 0.001`.
+pub fn p_words(p: f64) -> String {
+    let text = p_value(p);
+    if text.starts_with('<') { format!("p {text}") } else { format!("p = {text}") }
+}
+
 /// A share in percent, without decimals.
 pub fn percent(share: f64) -> String {
     format!("{:.0} %", 100.0 * share)

@@ -6,7 +6,7 @@ use wellformed_metrics::Confusion;
 
 use crate::chart::{Series, interval};
 use crate::figures::{self, Figure, table};
-use crate::number::{bytes, count, measure, p_value, percent, three, value};
+use crate::number::{bytes, count, measure, percent, three, value};
 use crate::parameters::{Flat, flatten};
 use crate::run::{GroupRow, MEASURES, Run, WrongRow};
 use crate::shell::{Example, Section, examples, notice, page};
@@ -559,10 +559,4 @@ fn provenance(run: &Run) -> Markup {
             }
         }
     }
-}
-
-/// Words for a p-value.
-pub(crate) fn p_words(p: f64) -> String {
-    let text = p_value(p);
-    if text.starts_with('<') { format!("p {text}") } else { format!("p = {text}") }
 }
