@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::environment::{DVC, Environment, LINT, ONNX, WANDB};
+use crate::environment::{AWS, DVC, Environment, LINT, ONNX, WANDB};
 use crate::process::{cargo, quietly, run, status};
 use crate::repro::{UNREACHABLE, VALIDATION, binary, build, needs};
 
@@ -19,7 +19,9 @@ use crate::repro::{UNREACHABLE, VALIDATION, binary, build, needs};
 /// 4. runs written for Weights & Biases, read back and uploaded by its own client; what docs/bundle.md says of using a
 ///    bundle from Python, run as it stands there;
 /// 5. the model against Hugging Face transformers on the real base model, which `fetch` brings if it can;
-/// 6. the pipeline under real DVC: small runs in a copy of the project, remotes, experiments, a clone without data.
+/// 6. the pipeline under real DVC: small runs in a copy of the project, remotes, experiments, a clone without data;
+/// 7. the templates of infra/, and DVC's remote on S3 under their policies, against moto;
+/// 8. releases against moto, a registry, and the pushed images themselves: canary, crash, rollback, killed at every step.
 ///
 /// # Errors
 ///
@@ -28,6 +30,7 @@ pub fn test(root: &Path) -> Result<()> {
     Environment::ensure(root, DVC)?;
     Environment::ensure(root, ONNX)?;
     Environment::ensure(root, WANDB)?;
+    Environment::ensure(root, AWS)?;
     run(cargo().args(["test", "--release", "--locked", "--workspace"]))?;
     build(&[])?;
     run(cargo().args(["test", "--release", "--locked", "--workspace", "--test", "onnx", "--", "--ignored"]))?;
@@ -42,7 +45,11 @@ pub fn test(root: &Path) -> Result<()> {
              compared with transformers here"
         );
     }
-    run(cargo().args(["test", "--release", "--locked", "--workspace", "--test", "dvc", "--", "--ignored"]))
+    run(cargo().args(["test", "--release", "--locked", "--workspace", "--test", "dvc", "--", "--ignored"]))?;
+    run(cargo().args(["test", "--release", "--locked", "--workspace", "--test", "infra", "--", "--ignored"]))?;
+    // Shown, so that what cannot be tested here says why.
+    let releases = ["test", "--release", "--locked", "--package", "wellformed-release", "--test", "release"];
+    run(cargo().args(releases).args(["--", "--ignored", "--nocapture"]))
 }
 
 /// Holds `models/bundle` against ONNX's checker and, on every sentence of *validation*, against ONNX Runtime.
@@ -95,5 +102,7 @@ pub fn lint(root: &Path) -> Result<()> {
     within(tools.program("ruff").args(["check", "."]))?;
     within(tools.program("ruff").args(["format", "--check", "."]))?;
     within(tools.program("yamllint").args(["--strict", "."]))?;
-    within(tools.program("zizmor").args(["--offline", "--no-progress", ".github/workflows"]))
+    within(tools.program("zizmor").args(["--offline", "--no-progress", ".github/workflows"]))?;
+    within(&mut tools.program("actionlint"))?;
+    within(tools.program("cfn-lint").args(["infra/foundation.yaml", "infra/service.yaml"]))
 }

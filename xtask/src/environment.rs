@@ -28,9 +28,12 @@ pub struct Recipe {
 pub const DVC: Recipe =
     Recipe { folder: ".venv", requirements: "requirements.txt", what: "DVC (about 190 MB, a minute or less)" };
 
-/// Linters for Python, YAML and workflows.
-pub const LINT: Recipe =
-    Recipe { folder: ".venv-lint", requirements: "requirements-lint.txt", what: "ruff, yamllint and zizmor" };
+/// Linters for Python, YAML, workflows and `CloudFormation` templates.
+pub const LINT: Recipe = Recipe {
+    folder: ".venv-lint",
+    requirements: "requirements-lint.txt",
+    what: "ruff, yamllint, zizmor, actionlint and cfn-lint (about 200 MB)",
+};
 
 /// `PyTorch`, the yardstick of `cargo xtask bench`.
 pub const BENCH: Recipe = Recipe {
@@ -49,6 +52,13 @@ pub const ONNX: Recipe = Recipe {
 /// Weights & Biases' own client: reads back and uploads what `track` writes.
 pub const WANDB: Recipe =
     Recipe { folder: ".venv-wandb", requirements: "requirements-wandb.txt", what: "wandb (about 100 MB)" };
+
+/// AWS's command line and GTO, for `cargo xtask release`; moto's server, which stands in for AWS in the tests.
+pub const AWS: Recipe = Recipe {
+    folder: ".venv-aws",
+    requirements: "requirements-aws.txt",
+    what: "AWS's command line, GTO and moto (about 540 MB)",
+};
 
 /// An environment that is there and current.
 #[derive(Debug, Clone)]

@@ -10,5 +10,6 @@ pub mod params_file;
 pub mod plots;
 pub mod preset;
 pub mod process;
+pub mod release;
 pub mod report;
 pub mod repro;

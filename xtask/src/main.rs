@@ -4,13 +4,14 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use xtask::bench::{self, Inference, Serving, Training};
+use xtask::bench::{self, ColdStarts, Inference, Serving, Training};
 use xtask::check;
 use xtask::environment::{DVC, Environment};
 use xtask::params_file::ParamsFile;
 use xtask::plots;
 use xtask::preset::Preset;
 use xtask::process::root;
+use xtask::release::release;
 use xtask::report::report;
 use xtask::repro::{Wishes, repro};
 
@@ -66,7 +67,7 @@ enum Task {
     Test,
     /// Hold models/bundle against ONNX's checker and ONNX Runtime (in .venv-onnx), on all sentences of validation.
     Verify,
-    /// Check formatting, clippy, licences (where cargo-deny is installed), Python, YAML and workflows.
+    /// Check formatting, clippy, licences (where cargo-deny is installed), Python, YAML, workflows and infra/.
     Lint,
     /// Pages about runs: report/index.html and `MODEL_CARD.md`; with --diff a comparison, with --sweep a table of runs.
     ///
@@ -74,6 +75,29 @@ enum Task {
     #[command(disable_help_flag = true)]
     Report {
         /// Passed on to the binary `report`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
+        arguments: Vec<String>,
+    },
+    /// Put the model into service: gate, image, registry, a version of the function, canary, everybody.
+    ///
+    /// `cargo xtask release --help` says more; deploy.yaml says where and how carefully.
+    #[command(disable_help_flag = true)]
+    Release {
+        /// Passed on to the binary `release`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
+        arguments: Vec<String>,
+    },
+    /// Send everybody back to an older version; an interrupted release is undone.
+    #[command(disable_help_flag = true)]
+    Rollback {
+        /// Passed on to the binary `release`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
+        arguments: Vec<String>,
+    },
+    /// What was released when, with which metrics.
+    #[command(disable_help_flag = true)]
+    Releases {
+        /// Passed on to the binary `release`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
         arguments: Vec<String>,
     },
@@ -92,11 +116,14 @@ enum Bench {
     /// `serve` under load from another process, with 1, 8, 64 and 256 connections, and its memory over a million
     /// requests.
     Serve(Serving),
+    /// The image of AWS Lambda from nothing to its first answer, beside Python with ONNX Runtime
+    /// (`bench/lambda_handler.py`), both under the same limits. Needs docker, or root with buildah, skopeo and runc.
+    ColdStart(ColdStarts),
 }
 
 fn main() -> ExitCode {
     match act(Arguments::parse().task) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => ExitCode::from(code),
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
@@ -104,9 +131,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn act(task: Task) -> Result<()> {
+/// The exit code; only releases have one that says more than success.
+fn act(task: Task) -> Result<u8> {
     let root = root();
-    match task {
+    let done = match task {
+        Task::Release { arguments } => return release(&root, "run", &arguments),
+        Task::Rollback { arguments } => return release(&root, "rollback", &arguments),
+        Task::Releases { arguments } => return release(&root, "list", &arguments),
         Task::Setup => {
             let environment = Environment::ensure(&root, DVC)?;
             println!(".venv is ready: .venv/bin/dvc repro");
@@ -132,6 +163,8 @@ fn act(task: Task) -> Result<()> {
         Task::Report { arguments } => report(&root, &arguments),
         Task::Bench(Bench::Train(training)) => bench::train(&root, &training),
         Task::Bench(Bench::Serve(serving)) => bench::serve(&root, &serving),
+        Task::Bench(Bench::ColdStart(wanted)) => bench::cold_start(&root, &wanted),
         Task::Bench(Bench::Infer(inference)) => bench::infer(&root, &inference),
-    }
+    };
+    done.map(|()| 0)
 }

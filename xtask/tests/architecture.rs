@@ -31,7 +31,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("predict", &["core", "infer"]),
     ("serve", &["core", "infer"]),
     ("lambda", &["core", "infer"]),
+    ("image", &["core", "infer"]),
     ("report", &["core", "metrics"]),
+    ("release", &["core", "image", "infer", "report"]),
 ];
 
 /// The crates that may use Burn, directly or through another crate.
@@ -63,7 +65,9 @@ static WORKSPACE: LazyLock<Workspace> = LazyLock::new(|| {
     let mut names: BTreeMap<&str, String> = BTreeMap::new();
     let mut pinned = BTreeMap::new();
     for package in metadata["packages"].as_array().unwrap() {
-        let name = folder(package["name"].as_str().unwrap());
+        let name = package["name"].as_str().unwrap();
+        // Somebody else's package may be named as a folder is here, such as `image`.
+        let name = if package["source"].is_null() { folder(name) } else { format!("{name} of others") };
         let dependencies = package["dependencies"].as_array().unwrap().iter();
         let exact = dependencies.filter(|one| one["kind"].is_null() && one["req"].as_str().unwrap().starts_with('='));
         if package["source"].is_null() {
@@ -105,7 +109,7 @@ static WORKSPACE: LazyLock<Workspace> = LazyLock::new(|| {
     Workspace { closures, direct, pinned }
 });
 
-/// `wellformed-train` lives in `crates/train`; other packages keep their names.
+/// `wellformed-train` lives in `crates/train`; `xtask` keeps its name.
 fn folder(package: &str) -> String {
     package.strip_prefix("wellformed-").unwrap_or(package).to_owned()
 }

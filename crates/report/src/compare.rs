@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use anyhow::Result;
 use serde_json::Value;
 use wellformed_core::dataset::{Domain, Example};
 use wellformed_core::label::Label;
 
 use crate::parameters;
-use crate::predictions::Prediction;
+use crate::predictions::{Prediction, Predictions};
 use crate::run::{MEASURES, Metrics, Part, Run};
 use crate::significance::{McNemar, MccDifference, Pair, SAMPLES, mcc_difference, mcnemar};
 
@@ -104,9 +103,6 @@ pub struct Comparison {
     /// The coverage of the intervals.
     pub confidence: f64,
 }
-
-/// A run's predictions, or why there are none.
-pub type Predictions = Result<Vec<Prediction>, String>;
 
 /// Holds two runs against one another. `examples` are the prepared sentences of validation, where they are there.
 pub fn compare(before: Run, after: Run, predictions: [&Predictions; 2], examples: &[Example]) -> Comparison {

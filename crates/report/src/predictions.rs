@@ -2,11 +2,15 @@
 
 use std::fs::File;
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use arrow::array::{Array, Float32Array, Float64Array, Int8Array, RecordBatch, StringArray};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use wellformed_core::label::Label;
+
+use crate::run::PREDICTIONS;
+use crate::tree::Commit;
 
 /// What the model said of one sentence.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +31,42 @@ impl Prediction {
     /// The class of the larger logit; *unacceptable* if they are equal. The same rule as in `eval`.
     pub fn decision(&self) -> Label {
         if self.logits[1] > self.logits[0] { Label::Acceptable } else { Label::Unacceptable }
+    }
+}
+
+/// A run's predictions, or why there are none.
+pub type Predictions = Result<Vec<Prediction>, String>;
+
+/// Those of the working tree.
+///
+/// # Errors
+///
+/// When they are not here or cannot be read; a sentence for people.
+pub fn of_working_tree(root: &Path) -> Predictions {
+    let path = root.join(PREDICTIONS);
+    if !path.is_file() {
+        return Err(format!("{PREDICTIONS} is not here; `dvc pull {PREDICTIONS}` or a run brings it."));
+    }
+    read(&path).map_err(|error| format!("{error:#}."))
+}
+
+/// Those of a commit, from DVC's cache or its remote.
+///
+/// # Errors
+///
+/// When they cannot be had or read; a sentence for people.
+pub fn of_commit(root: &Path, commit: &Commit, dvc: &Path) -> Predictions {
+    let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}."))?;
+    let file = folder.path().join("predictions.parquet");
+    let mut command = Command::new(dvc);
+    command.args(["get", ".", PREDICTIONS, "--rev", &commit.id, "--quiet", "--out"]).arg(&file).current_dir(root);
+    match command.output() {
+        Ok(_) if file.is_file() => read(&file).map_err(|error| format!("{error:#}.")),
+        Ok(_) => Err(format!(
+            "the predictions of {} are neither in DVC's cache nor in a remote that can be reached.",
+            commit.short()
+        )),
+        Err(_) => Err(format!("there is no {}; `cargo xtask setup` makes it.", dvc.display())),
     }
 }
 

@@ -9,11 +9,11 @@ use wellformed_core::dataset::{Split, read_examples};
 use wellformed_core::files::write_whole;
 
 use crate::card::{CARD, card};
-use crate::compare::{Comparison, Predictions, compare};
+use crate::compare::{Comparison, compare};
 use crate::diff_markdown::{Folded, markdown};
 use crate::diff_page::diff_page;
 use crate::predictions;
-use crate::run::{PREDICTIONS, Run, wrong};
+use crate::run::{Run, wrong};
 use crate::run_page::run_page;
 use crate::sweep::Sweep;
 use crate::sweep_page::{sweep_markdown, sweep_page};
@@ -103,8 +103,8 @@ pub fn diff(root: &Path, wishes: &DiffWishes) -> Result<String> {
     let commit = Commit::find(root, &wishes.revision.clone().map_or_else(|| default_revision(root), Ok)?)?;
     let (old_tree, new_tree) = (Tree::of_commit(root, commit.clone()), Tree::working(root));
     let (before, after) = (measured(&old_tree)?, measured(&new_tree)?);
-    let old = old_predictions(root, &commit, &wishes.dvc);
-    let new = working_predictions(root);
+    let old = predictions::of_commit(root, &commit, &wishes.dvc);
+    let new = predictions::of_working_tree(root);
     let prepared = root.join(format!("data/prepared/{}.parquet", Split::Validation.name()));
     // Without the prepared data there are ids and no sentences.
     let examples = if prepared.is_file() { read_examples(&prepared)? } else { Vec::new() };
@@ -124,30 +124,6 @@ fn default_revision(root: &Path) -> Result<String> {
     }
     let changed = git(root, &["diff", "--name-only", "HEAD", "--", "reports", "params.yaml", "dvc.lock"]);
     Ok(if changed.is_some_and(|changed| !changed.is_empty()) { "HEAD" } else { "HEAD~1" }.to_owned())
-}
-
-fn working_predictions(root: &Path) -> Predictions {
-    let path = root.join(PREDICTIONS);
-    if !path.is_file() {
-        return Err(format!("{PREDICTIONS} is not here; `dvc pull {PREDICTIONS}` or a run brings it."));
-    }
-    predictions::read(&path).map_err(|error| format!("{error:#}."))
-}
-
-/// The predictions of a commit, from DVC's cache or its remote.
-fn old_predictions(root: &Path, commit: &Commit, dvc: &Path) -> Predictions {
-    let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}."))?;
-    let file = folder.path().join("predictions.parquet");
-    let mut command = Command::new(dvc);
-    command.args(["get", ".", PREDICTIONS, "--rev", &commit.id, "--quiet", "--out"]).arg(&file).current_dir(root);
-    match command.output() {
-        Ok(_) if file.is_file() => predictions::read(&file).map_err(|error| format!("{error:#}.")),
-        Ok(_) => Err(format!(
-            "the predictions of {} are neither in DVC's cache nor in a remote that can be reached.",
-            commit.short()
-        )),
-        Err(_) => Err(format!("there is no {}; `cargo xtask setup` makes it.", dvc.display())),
-    }
 }
 
 /// What `dvc metrics diff` and `dvc params diff` say of the same revisions.

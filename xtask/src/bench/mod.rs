@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: our throughput beside what a user would run instead, measured in the same run.
 
+mod cold_start;
 mod infer;
 mod serve;
 
@@ -14,6 +15,7 @@ use crate::environment::{BENCH, Environment};
 use crate::process::{cargo, describe, run};
 use crate::repro::{VALIDATION, binary, build, needs};
 
+pub use cold_start::{ColdStarts, cold_start};
 pub use infer::{Inference, infer};
 pub use serve::{Serving, serve};
 

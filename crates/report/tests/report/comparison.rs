@@ -2,9 +2,10 @@
 
 use std::fs;
 
-use wellformed_report::compare::{Predictions, compare};
+use wellformed_report::compare::compare;
 use wellformed_report::diff_markdown::{Folded, MARKER, MOST_CHARACTERS, markdown};
 use wellformed_report::predictions;
+use wellformed_report::predictions::Predictions;
 use wellformed_report::run::Run;
 use wellformed_report::tree::Tree;
 
