@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::environment::{AWS, DVC, Environment, LINT, ONNX, WANDB};
+use crate::environment::{AWS, DVC, Environment, LINT, MONITOR, ONNX, WANDB};
 use crate::process::{cargo, quietly, run, status};
 use crate::repro::{UNREACHABLE, VALIDATION, binary, build, needs};
 
@@ -18,10 +18,12 @@ use crate::repro::{UNREACHABLE, VALIDATION, binary, build, needs};
 /// 3. every kind of model file against ONNX's checker and ONNX Runtime;
 /// 4. runs written for Weights & Biases, read back and uploaded by its own client; what docs/bundle.md says of using a
 ///    bundle from Python, run as it stands there;
-/// 5. the model against Hugging Face transformers on the real base model, which `fetch` brings if it can;
-/// 6. the pipeline under real DVC: small runs in a copy of the project, remotes, experiments, a clone without data;
-/// 7. the templates of infra/, and DVC's remote on S3 under their policies, against moto;
-/// 8. releases against moto, a registry, and the pushed images themselves: canary, crash, rollback, killed at every step.
+/// 5. records of predictions, from the function in Lambda through the forwarder into an OpenSearch-compatible server,
+///    and each panel of the dashboards on what has arrived there;
+/// 6. the model against Hugging Face transformers on the real base model, which `fetch` brings if it can;
+/// 7. the pipeline under real DVC: small runs in a copy of the project, remotes, experiments, a clone without data;
+/// 8. the templates of infra/, and DVC's remote on S3 under their policies, against moto;
+/// 9. releases against moto, a registry, and the pushed images themselves: canary, crash, rollback, killed at every step.
 ///
 /// # Errors
 ///
@@ -31,25 +33,32 @@ pub fn test(root: &Path) -> Result<()> {
     Environment::ensure(root, ONNX)?;
     Environment::ensure(root, WANDB)?;
     Environment::ensure(root, AWS)?;
+    Environment::ensure(root, MONITOR)?;
     run(cargo().args(["test", "--release", "--locked", "--workspace"]))?;
     build(&[])?;
-    run(cargo().args(["test", "--release", "--locked", "--workspace", "--test", "onnx", "--", "--ignored"]))?;
-    run(cargo().args(["test", "--release", "--locked", "--workspace", "--test", "track", "--", "--ignored"]))?;
-    run(cargo().args(["test", "--release", "--locked", "--workspace", "--test", "export", "--", "--ignored"]))?;
+    for claims in ["onnx", "track", "export", "monitor", "kibana", "install"] {
+        ignored(claims, &[])?;
+    }
     if default_base_is_there(root)? {
-        let tests = ["test", "--release", "--locked", "--workspace", "--test", "parity", "--", "--ignored"];
-        run(cargo().args(tests))?;
+        ignored("parity", &[])?;
     } else {
         eprintln!(
             "NOT TESTED: models/base is another model than presets/minilm.yaml names, or out of reach, so it is not \
              compared with transformers here"
         );
     }
-    run(cargo().args(["test", "--release", "--locked", "--workspace", "--test", "dvc", "--", "--ignored"]))?;
-    run(cargo().args(["test", "--release", "--locked", "--workspace", "--test", "infra", "--", "--ignored"]))?;
+    ignored("dvc", &[])?;
+    ignored("infra", &[])?;
     // Shown, so that what cannot be tested here says why.
-    let releases = ["test", "--release", "--locked", "--package", "wellformed-release", "--test", "release"];
-    run(cargo().args(releases).args(["--", "--ignored", "--nocapture"]))
+    ignored("image", &["--nocapture"])?;
+    ignored("release", &["--nocapture"])
+}
+
+/// The tests of one name that need more than Cargo. All of the workspace is named, so that Cargo builds nothing anew with
+/// other features.
+fn ignored(claims: &str, arguments: &[&str]) -> Result<()> {
+    let tests = ["test", "--release", "--locked", "--workspace", "--test", claims, "--", "--ignored"];
+    run(cargo().args(tests).args(arguments))
 }
 
 /// Holds `models/bundle` against ONNX's checker and, on every sentence of *validation*, against ONNX Runtime.

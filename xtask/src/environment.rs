@@ -53,6 +53,10 @@ pub const ONNX: Recipe = Recipe {
 pub const WANDB: Recipe =
     Recipe { folder: ".venv-wandb", requirements: "requirements-wandb.txt", what: "wandb (about 100 MB)" };
 
+/// An OpenSearch-compatible server, which `cargo xtask test` sends records to.
+pub const MONITOR: Recipe =
+    Recipe { folder: ".venv-monitor", requirements: "requirements-monitor.txt", what: "osmem-server (20 MB)" };
+
 /// AWS's command line and GTO, for `cargo xtask release`; moto's server, which stands in for AWS in the tests.
 pub const AWS: Recipe = Recipe {
     folder: ".venv-aws",

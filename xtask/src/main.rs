@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use xtask::bench::{self, ColdStarts, Inference, Serving, Training};
+use xtask::bench::{self, ColdStarts, Inference, Monitoring, Serving, Training};
 use xtask::check;
 use xtask::environment::{DVC, Environment};
 use xtask::params_file::ParamsFile;
@@ -116,6 +116,9 @@ enum Bench {
     /// `serve` under load from another process, with 1, 8, 64 and 256 connections, and its memory over a million
     /// requests.
     Serve(Serving),
+    /// The monitor: false alarms on windows in which nothing has changed, and what it finds of shuffled words, other
+    /// languages, a wrong tokenizer and more.
+    Monitor(Monitoring),
     /// The image of AWS Lambda from nothing to its first answer, beside Python with ONNX Runtime
     /// (`bench/lambda_handler.py`), both under the same limits. Needs docker, or root with buildah, skopeo and runc.
     ColdStart(ColdStarts),
@@ -165,6 +168,7 @@ fn act(task: Task) -> Result<u8> {
         Task::Bench(Bench::Serve(serving)) => bench::serve(&root, &serving),
         Task::Bench(Bench::ColdStart(wanted)) => bench::cold_start(&root, &wanted),
         Task::Bench(Bench::Infer(inference)) => bench::infer(&root, &inference),
+        Task::Bench(Bench::Monitor(monitoring)) => bench::monitor(&root, &monitoring),
     };
     done.map(|()| 0)
 }

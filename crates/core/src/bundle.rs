@@ -22,8 +22,12 @@ pub const MODEL: &str = "model.onnx";
 pub const MODEL_INT8: &str = "model.int8.onnx";
 /// The tokenizer, as Hugging Face's `tokenizers` writes it.
 pub const TOKENIZER: &str = "tokenizer.json";
-/// What the model sees and says on the validation set, for monitoring to compare with.
+/// What the model sees and says on the validation set, for monitoring to compare with. Only where validation is large
+/// enough to say what is usual.
 pub const PROFILE: &str = "profile.json";
+/// The order and frequency of tokens in the training set, which sentences are measured against when they are
+/// predicted. Only where the training set is large enough.
+pub const SIGNALS: &str = "signals.json";
 
 /// The version of the manifest's form that this code writes and reads.
 pub const FORMAT: u32 = 1;

@@ -8,6 +8,7 @@
 //! | [`files`] | | digests, and writes that are whole or nothing |
 //! | [`params`] | `params` | typed parameters |
 //! | [`dataset`] | `dataset` | splits, and the Arrow schema of the prepared data |
+//! | [`record`] | `record`, `schema` | what is written down of every prediction |
 //!
 //! Invariant: this crate knows nothing of Burn, of ONNX or of the network.
 
@@ -21,3 +22,5 @@ mod layers;
 #[cfg(feature = "params")]
 pub mod params;
 pub mod precision;
+#[cfg(feature = "record")]
+pub mod record;

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | [`convert`] | the checkpoint's tensors as the weights of [`wellformed_onnx`] |
 //! | [`parity`] | the comparison, and the bounds |
-//! | [`profile`] | `profile.json`, for monitoring |
+//! | [`reference`] | `signals.json` and `profile.json`, for monitoring |
 //! | [`native`] | the fp32 model as Rust source |
 //! | [`git`] | the commit in the manifest |
 //! | [`report`] | `metrics.json` |
@@ -20,7 +20,7 @@ pub mod git;
 pub mod native;
 pub mod parity;
 pub mod places;
-pub mod profile;
+pub mod reference;
 pub mod report;
 pub mod tracking;
 

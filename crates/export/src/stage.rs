@@ -7,9 +7,10 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use prost::Message;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use wellformed_core::bundle::{
-    Decision, FORMAT, FileEntry, Headline, MANIFEST, MODEL, MODEL_INT8, Manifest, Origin, PROFILE, Precision, TOKENIZER,
+    Decision, FORMAT, FileEntry, Headline, MANIFEST, MODEL, MODEL_INT8, Manifest, Origin, PROFILE, Precision, SIGNALS,
+    TOKENIZER,
 };
 use wellformed_core::dataset::{Example, Split, read_examples};
 use wellformed_core::files::{read_json, sha256_file, write_json, write_whole};
@@ -23,7 +24,7 @@ use wellformed_onnx::{Architecture, Weights, model, quantize};
 
 use crate::parity::{Parity, Sentence};
 use crate::places::Places;
-use crate::profile::Profile;
+use crate::reference;
 use crate::report::Metrics;
 use crate::{convert, git, native};
 
@@ -132,8 +133,9 @@ pub fn export(stage: &ExportStage, places: &Places) -> Result<Vec<String>> {
     }
     parity.check(&sentences, &stage.export)?;
 
-    Profile::new(Split::Validation.name(), Precision::Fp32, architecture.positions, &fp32).write(&new.join(PROFILE))?;
-    manifest.files = entries(&new, &[MODEL, MODEL_INT8, TOKENIZER, PROFILE])?;
+    let served = if stage.export.precision == Precision::Int8 { &int8 } else { &fp32 };
+    let watched = write_reference(&new, &manifest, served, &examples, places)?;
+    manifest.files = entries(&new, &[&[MODEL, MODEL_INT8, TOKENIZER], watched.as_slice()].concat())?;
     manifest.metrics.int8_mcc = rounded(parity.int8_mcc);
     let manifest = manifest.seal();
     write_json(&new.join(MANIFEST), &manifest)?;
@@ -147,7 +149,53 @@ pub fn export(stage: &ExportStage, places: &Places) -> Result<Vec<String>> {
     }
     fs::rename(&new, &places.bundle).with_context(|| format!("cannot write {}", places.bundle.display()))?;
     write_json(&places.reports.join("metrics.json"), &metrics)?;
-    Ok(metrics.summary(&manifest))
+    let mut summary = metrics.summary(&manifest);
+    summary.extend(missing(&watched));
+    Ok(summary)
+}
+
+/// Writes what monitoring needs into the bundle, as far as the corpus is large enough for it; gives the files' names.
+fn write_reference(
+    bundle: &Path,
+    manifest: &Manifest,
+    served: &[Prediction],
+    examples: &[Example],
+    places: &Places,
+) -> Result<Vec<&'static str>> {
+    let training = read_examples(&places.split(Split::Train))?;
+    let precision = manifest.default_precision;
+    let vocabulary = Predictor::open(bundle, &Options { precision: Some(precision), threads: 1 })?.vocabulary();
+    let signals = reference::signals(&training, &vocabulary)?;
+    let profile = reference::profile(manifest, precision, examples, served, signals.as_ref())?;
+    let mut names = Vec::new();
+    if let Some(profile) = profile {
+        write_line(&bundle.join(PROFILE), &profile)?;
+        names.push(PROFILE);
+    }
+    if let Some(signals) = signals {
+        write_line(&bundle.join(SIGNALS), &signals)?;
+        names.push(SIGNALS);
+    }
+    Ok(names)
+}
+
+/// What is said where the bundle goes without a file.
+fn missing(watched: &[&str]) -> Option<String> {
+    let missing: Vec<&str> = [PROFILE, SIGNALS].into_iter().filter(|name| !watched.contains(name)).collect();
+    (!missing.is_empty()).then(|| {
+        format!(
+            "without {}: the corpus is too small to say what is usual, so drift cannot be watched",
+            missing.join(", ")
+        )
+    })
+}
+
+/// A value as JSON on one line: long lists are not for reading.
+fn write_line(path: &Path, value: &impl Serialize) -> Result<()> {
+    write_whole(path, |writer| {
+        serde_json::to_writer(&mut *writer, value)?;
+        Ok(writer.write_all(b"\n")?)
+    })
 }
 
 /// The checkpoint's logits on the prepared token ids.

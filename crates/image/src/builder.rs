@@ -366,15 +366,7 @@ impl Builder {
                 command.args(["--build-arg", "SOURCE_DATE_EPOCH=0"]);
             }
             Self::Buildah => {
-                command.args([
-                    "bud",
-                    "--layers",
-                    "--force-rm",
-                    "--format",
-                    "oci",
-                    "--platform",
-                    request.platform.name(),
-                ]);
+                command.args(["bud", "--layers", "--format", "oci", "--platform", request.platform.name()]);
                 command.args(["--timestamp", "0"]);
                 // A machine that builds is often itself a container, in which no other can be started.
                 command.args(["--isolation", "chroot"]);

@@ -27,3 +27,4 @@ pub use prediction::{Explanation, Perturbation, Prediction, Timing, Tokens, Word
 pub use predictor::{Options, Predictor};
 pub use wellformed_core::bundle::{Manifest, Precision};
 pub use wellformed_core::label::Label;
+pub use wellformed_signals::Signals;

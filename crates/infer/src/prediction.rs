@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use wellformed_core::label::Label;
+use wellformed_signals::Signals;
 
 /// A tokenised sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +43,9 @@ pub struct Prediction {
     pub truncated: bool,
     /// Tokens that the vocabulary does not have.
     pub unknown_tokens: usize,
+    /// What the sentence looks like, for whoever watches the model; `None` for a sentence without words, or where the
+    /// bundle has no `signals.json`.
+    pub signals: Option<Signals>,
     /// How long it took.
     pub timing: Timing,
 }

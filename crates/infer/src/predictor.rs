@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use wellformed_core::bundle::{Manifest, Precision, TOKENIZER};
+use wellformed_core::bundle::{Manifest, Precision, SIGNALS, TOKENIZER};
 use wellformed_metrics::probability;
+use wellformed_signals::Reference;
 
 use crate::bundle::Bundle;
 use crate::engine::{Engine, Workspace};
@@ -45,6 +46,8 @@ pub struct Predictor {
     precision: Precision,
     tokenizer: Tokenizer,
     engine: Engine,
+    /// What sentences are measured against, where the bundle has it.
+    reference: Option<Reference>,
     /// `None` for one thread: the caller's.
     pool: Option<ThreadPool>,
     /// Memory to work in that nobody uses at the moment.
@@ -70,6 +73,7 @@ impl Predictor {
         });
         let tokenizer = tokenizer.map_err(|_| bundle.damaged(TOKENIZER, "reading it failed"))??;
         let engine = engine?;
+        let reference = open_reference(&bundle, tokenizer.vocabulary())?;
         let rows = engine.architecture().vocabulary;
         if tokenizer.vocabulary() > rows {
             let problem = format!(
@@ -84,7 +88,7 @@ impl Predictor {
         let pool = ThreadPoolBuilder::new().num_threads(threads).thread_name(|index| format!("predict-{index}"));
         let pool = (threads > 1).then(|| pool.build()).transpose();
         let pool = pool.map_err(|error| Error::Threads { threads, problem: error.to_string() })?;
-        Ok(Self { bundle, precision, tokenizer, engine, pool, workspaces: Mutex::default() })
+        Ok(Self { bundle, precision, tokenizer, engine, reference, pool, workspaces: Mutex::default() })
     }
 
     /// The bundle's manifest.
@@ -119,6 +123,11 @@ impl Predictor {
     /// [`Error::Empty`].
     pub fn tokenize(&self, sentence: &str) -> Result<Tokens, Error> {
         self.tokenizer.tokenize(sentence)
+    }
+
+    /// The text of each token of the vocabulary, by its id.
+    pub fn vocabulary(&self) -> Vec<String> {
+        self.tokenizer.texts()
     }
 
     /// Predictions for tokenised sentences, in their order.
@@ -204,6 +213,7 @@ impl Predictor {
             tokens: tokens.ids.len(),
             truncated: tokens.truncated,
             unknown_tokens: tokens.unknown,
+            signals: self.reference.as_ref().and_then(|reference| reference.signals(&tokens.ids)),
             timing: Timing { tokenization: tokens.time, inference },
         }
     }
@@ -265,4 +275,21 @@ fn open_engine(bundle: &Bundle, precision: Precision) -> Result<Engine, Error> {
         }
     }
     Ok(Engine::new(opened))
+}
+
+/// `None` where the bundle brings none, as of a small training set.
+fn open_reference(bundle: &Bundle, vocabulary: usize) -> Result<Option<Reference>, Error> {
+    if !bundle.manifest.files.contains_key(SIGNALS) {
+        return Ok(None);
+    }
+    let reference: Reference =
+        serde_json::from_slice(&bundle.file(SIGNALS)?).map_err(|problem| bundle.damaged(SIGNALS, problem))?;
+    if reference.vocabulary() != vocabulary {
+        let problem = format!(
+            "it is about a vocabulary of {} tokens, but {TOKENIZER} has {vocabulary}; they are of different models",
+            reference.vocabulary()
+        );
+        return Err(bundle.damaged(SIGNALS, problem));
+    }
+    Ok(Some(reference))
 }

@@ -62,6 +62,12 @@ impl Tokenizer {
         self.vocabulary
     }
 
+    /// The text of each entry of the vocabulary, by its id.
+    pub(crate) fn texts(&self) -> Vec<String> {
+        // Opening the tokenizer has found every id below to have an entry.
+        (0..self.vocabulary as u32).map(|id| self.inner.id_to_token(id).unwrap_or_default()).collect()
+    }
+
     /// The id of `[MASK]`, if the vocabulary has one.
     pub(crate) fn mask(&self) -> Option<u32> {
         self.mask

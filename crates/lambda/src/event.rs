@@ -6,6 +6,7 @@
 use percent_encoding::percent_decode;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
+use wellformed_core::record;
 
 use crate::problem::Problem;
 
@@ -43,14 +44,13 @@ pub enum Channel {
     Alb,
 }
 
-impl Channel {
-    /// The name in records.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Direct => "direct",
-            Self::Rest => "rest",
-            Self::Http => "http",
-            Self::Alb => "alb",
+impl From<Channel> for record::Channel {
+    fn from(channel: Channel) -> Self {
+        match channel {
+            Channel::Direct => Self::Direct,
+            Channel::Rest => Self::Rest,
+            Channel::Http => Self::Http,
+            Channel::Alb => Self::Alb,
         }
     }
 }

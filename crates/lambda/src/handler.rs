@@ -2,16 +2,17 @@
 
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use lambda_runtime::Diagnostic;
+use wellformed_core::record::{self, Level, Record, Service, TextFacts, TextPolicy, Timestamp, entropy_bits};
 use wellformed_infer::{Error, Explanation, Manifest, Perturbation, Precision, Prediction, Predictor};
 
 use crate::answer::{Answer, Content, Explained, ExplainedVerdict, Health, Verdict as AnsweredVerdict, Verdicts};
 use crate::event::{Channel, Event, HttpRequest, Payload};
 use crate::problem::Problem;
 use crate::question::Question;
-use crate::record::{Record, Recorder, Refusal, Verdict};
+use crate::record::Recorder;
 
 /// The methods that a path for predictions takes.
 pub const METHODS: &str = "GET, HEAD, OPTIONS, POST";
@@ -76,13 +77,15 @@ pub struct Handler<M, R> {
     model: M,
     recorder: R,
     function_version: String,
+    texts: TextPolicy,
     cold_start: bool,
 }
 
 impl<M: Model, R: Recorder> Handler<M, R> {
-    /// A handler that has not seen an event yet. `function_version` is the function's version as Lambda numbers them.
-    pub fn new(model: M, recorder: R, function_version: String) -> Self {
-        Self { model, recorder, function_version, cold_start: true }
+    /// A handler that has not seen an event yet. `function_version` is the function's version as Lambda numbers them;
+    /// `texts` is what records may say of sentences.
+    pub fn new(model: M, recorder: R, function_version: String, texts: TextPolicy) -> Self {
+        Self { model, recorder, function_version, texts, cold_start: true }
     }
 
     /// Answers an event. A request that is wrong gets an answer that says so. A prediction that panics gives status
@@ -205,8 +208,9 @@ impl<M: Model, R: Recorder> Handler<M, R> {
                 predictions.push(prediction);
             }
         }
-        for (index, prediction) in predictions.iter().enumerate() {
-            self.record_prediction(invocation, index, prediction, question.explain);
+        for (index, (prediction, sentence)) in predictions.iter().zip(&question.sentences).enumerate() {
+            let text = self.texts.describe(sentence);
+            self.record_prediction(invocation, index, prediction, text, question.explain);
         }
         Ok(Content::Verdicts(Verdicts { bundle: self.model.digest().to_owned(), predictions: answered }))
     }
@@ -216,40 +220,54 @@ impl<M: Model, R: Recorder> Handler<M, R> {
         invocation: &Invocation<'_>,
         index: usize,
         prediction: &Prediction,
+        text: TextFacts,
         explained: bool,
     ) {
-        self.recorder.record(&Record::Prediction(Verdict {
-            time: SystemTime::now(),
-            level: "INFO",
-            request_id: invocation.request_id,
-            index,
-            function_version: &self.function_version,
-            bundle: self.model.digest(),
+        let p_acceptable = prediction.probabilities[1];
+        self.recorder.record(Record::Prediction(Box::new(record::Prediction {
+            timestamp: Timestamp::now(),
+            level: Level::Info,
+            service: Service::Lambda,
+            version: self.function_version.clone(),
+            request_id: invocation.request_id.to_owned(),
+            index: index as u32,
+            bundle: self.model.digest().to_owned(),
             precision: self.model.precision(),
-            channel: invocation.channel.name(),
+            channel: invocation.channel.into(),
             label: prediction.label,
-            p_acceptable: prediction.probabilities[1],
-            tokens: prediction.tokens,
+            p_acceptable,
+            entropy: entropy_bits(p_acceptable),
+            tokens: prediction.tokens as u32,
             truncated: prediction.truncated,
-            unknown_tokens: prediction.unknown_tokens,
+            unknown_tokens: prediction.unknown_tokens as u32,
+            characters: text.characters,
+            non_ascii_share: text.non_ascii_share,
+            pieces_per_word: prediction.signals.map(|signals| signals.pieces_per_word),
+            frequent_share: prediction.signals.map(|signals| signals.frequent_share),
+            surprise: prediction.signals.map(|signals| signals.surprise),
+            text_hash: text.text_hash,
             explained,
             tokenization_ms: milliseconds(prediction.timing.tokenization),
             inference_ms: milliseconds(prediction.timing.inference),
             total_ms: milliseconds(invocation.started.elapsed()),
             cold_start: invocation.cold_start,
-        }));
+            text: text.text,
+            aws: None,
+        })));
     }
 
     fn record_problem(&mut self, invocation: &Invocation<'_>, problem: &Problem) {
-        self.recorder.record(&Record::Problem(Refusal {
-            time: SystemTime::now(),
-            level: if problem.status >= 500 { "ERROR" } else { "WARN" },
-            request_id: invocation.request_id,
-            function_version: &self.function_version,
-            bundle: self.model.digest(),
-            channel: invocation.channel.name(),
+        self.recorder.record(Record::Problem(record::Problem {
+            timestamp: Timestamp::now(),
+            level: Level::of_status(problem.status),
+            service: Service::Lambda,
+            version: self.function_version.clone(),
+            request_id: invocation.request_id.to_owned(),
+            bundle: self.model.digest().to_owned(),
+            channel: invocation.channel.into(),
             status: problem.status,
-            code: problem.code,
+            code: problem.code.to_owned(),
+            aws: None,
         }));
     }
 }

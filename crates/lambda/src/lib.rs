@@ -7,10 +7,10 @@
 //! | [`question`] | the sentences that are asked about, with the limits |
 //! | [`answer`] | what is returned, and in which envelope |
 //! | [`handler`] | from event to answer, over the small trait [`handler::Model`] |
-//! | [`record`] | one line of JSON for each prediction: the seam for monitoring |
+//! | [`record`] | where the records of predictions go: the seam for monitoring |
 //! | [`runtime`] | the process: the model opened once, then one event after another |
 //!
-//! Invariant: a sentence appears in no log line and in no error message.
+//! Invariant: a sentence appears in no error message, and in no log line unless `WELLFORMED_LOG_TEXT` asks for it.
 
 pub mod answer;
 pub mod event;

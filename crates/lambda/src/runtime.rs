@@ -3,18 +3,19 @@
 use std::env;
 use std::io::stdout;
 use std::panic;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use lambda_runtime::{Diagnostic, LambdaEvent, Runtime, service_fn};
 use lambda_runtime_api_client::body::Body;
 use lambda_runtime_api_client::{PooledClient, build_request};
 use tokio::runtime::Builder;
+use wellformed_core::record::{Level, Record, Service, Start, Timestamp};
 use wellformed_infer::Predictor;
 
 use crate::event::Payload;
 use crate::handler::{Handler, milliseconds};
-use crate::record::{Lines, Record, Recorder, Start};
+use crate::record::{Lines, Recorder};
 use crate::settings::Settings;
 
 /// What Lambda sets for every function, and what the runtime reads.
@@ -74,16 +75,17 @@ fn open(started: Instant) -> Result<Handler<Predictor, Lines<std::io::Stdout>>> 
     predictor.predict("This is a sentence.").context("the model cannot predict")?;
     let function_version = env::var("AWS_LAMBDA_FUNCTION_VERSION").unwrap_or_default();
     let mut recorder = Lines(stdout());
-    recorder.record(&Record::Start(Start {
-        time: SystemTime::now(),
-        level: "INFO",
-        function_version: &function_version,
-        bundle: predictor.digest(),
+    recorder.record(Record::Start(Start {
+        timestamp: Timestamp::now(),
+        level: Level::Info,
+        service: Service::Lambda,
+        version: function_version.clone(),
+        bundle: predictor.digest().to_owned(),
         precision: predictor.precision(),
-        threads: predictor.threads(),
+        threads: predictor.threads() as u32,
         init_ms: milliseconds(started.elapsed()),
     }));
-    Ok(Handler::new(predictor, recorder, function_version))
+    Ok(Handler::new(predictor, recorder, function_version, settings.texts))
 }
 
 /// Tells the Runtime API that there will be no answers.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use anyhow::{Context, Result, bail, ensure};
+use wellformed_core::record::TextPolicy;
 use wellformed_infer::{Options, Precision};
 
 /// The folder of the bundle.
@@ -24,6 +25,8 @@ pub struct Settings {
     pub bundle: PathBuf,
     /// How it is opened.
     pub options: Options,
+    /// What records may say of sentences: `WELLFORMED_HASH_KEY` and `WELLFORMED_LOG_TEXT`.
+    pub texts: TextPolicy,
 }
 
 impl Settings {
@@ -63,7 +66,7 @@ impl Settings {
             }
             None => find_bundle(executable, variable("LAMBDA_TASK_ROOT").as_deref())?,
         };
-        Ok(Self { bundle, options: Options { precision, threads } })
+        Ok(Self { bundle, options: Options { precision, threads }, texts: TextPolicy::read(variable)? })
     }
 }
 

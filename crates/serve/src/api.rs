@@ -134,11 +134,13 @@ async fn read(app: &App, context: &Context, request: Request) -> Result<serde_js
 
 /// From sentences to predictions, through the queue.
 async fn predict(app: &Arc<App>, context: &Context, sentences: Sentences) -> Result<Vec<Prediction>, Problem> {
-    let (_, tokens) = tokenize(app, context, sentences).await?;
+    let (sentences, tokens) = tokenize(app, context, sentences).await?;
+    let texts = app.records.describe(sentences.as_slice());
     let pending = app.batcher.predict(tokens).map_err(|refused| refuse(app, refused))?;
     let finished = pending.wait().await.map_err(|_| Problem::internal())?;
     context.tell(|details| (details.queue, details.inference) = (finished.queued, finished.inference));
     answered(app, context, &finished.values);
+    app.records.predictions(context, &*app.model, &finished.values, texts, false);
     Ok(finished.values)
 }
 
@@ -151,12 +153,15 @@ pub(crate) async fn explain(
 ) -> Result<Explanation, Problem> {
     let (sentence, tokens) = tokenize(app, context, sentence).await?;
     let length = tokens.iter().map(|tokens| tokens.ids.len()).sum();
+    let texts = app.records.describe(sentence.as_slice());
     let sentence = sentence.as_slice().concat();
     let pending = app.batcher.explain(sentence, perturbation, length).map_err(|refused| refuse(app, refused))?;
     let mut finished = pending.wait().await.map_err(|_| Problem::internal())?;
     context.tell(|details| (details.queue, details.inference) = (finished.queued, finished.inference));
     let explanation = finished.values.pop().ok_or_else(Problem::internal)?;
-    answered(app, context, std::slice::from_ref(&explanation.prediction));
+    let predictions = std::slice::from_ref(&explanation.prediction);
+    answered(app, context, predictions);
+    app.records.predictions(context, &*app.model, predictions, texts, true);
     app.metrics.explained();
     Ok(explanation)
 }
@@ -193,12 +198,11 @@ fn tokenize_all(model: &dyn Model, sentences: &Sentences) -> Result<Vec<Tokens>,
     tokens.collect()
 }
 
-/// Counts what is about to be answered, and tells the recorder.
+/// Counts what is about to be answered.
 fn answered(app: &App, context: &Context, predictions: &[Prediction]) {
     context.tell(|details| app.metrics.phases(details.tokenization, details.queue, details.inference));
     for prediction in predictions {
         app.metrics.predicted(prediction);
-        app.recorder.record(context, prediction);
     }
 }
 

@@ -8,8 +8,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use axum::http::{HeaderValue, Uri};
 use clap::{Parser, ValueEnum};
+use wellformed_core::record::TextPolicy;
 use wellformed_infer::Precision;
-use wellformed_serve::{AllowOrigin, Log, LogFormat, Settings};
+use wellformed_serve::{AllowOrigin, Log, LogFormat, RecordFile, Records, Reopen, Settings};
 
 const MORE: &str = "\
 Addresses:
@@ -20,6 +21,7 @@ Addresses:
   /info  /health/live  /health/ready  /metrics
 
 Signals:
+  SIGHUP           open the file of --records again, after it was renamed
   SIGTERM, SIGINT  take no new connection, answer what was accepted, end; a second one ends at once
 
 Exit codes:
@@ -31,12 +33,13 @@ Examples:
   serve
   serve --bundle models/bundle --address 0.0.0.0:8080 --precision fp32
   serve --threads 4 --log text
+  serve --records /var/log/wellformed/records.jsonl
   curl -s localhost:8080/predict -H 'Content-Type: application/json' -d '{\"sentence\": \"It rains.\"}'";
 
 /// Answer over HTTP whether English sentences are acceptable.
 ///
 /// Sentences that arrive together are predicted together. What would wait too long is refused: memory stays bounded.
-/// No sentence is logged.
+/// No sentence is logged unless `WELLFORMED_LOG_TEXT=1` asks for it.
 #[derive(Parser)]
 #[command(name = "serve", version, after_help = MORE)]
 pub(crate) struct Arguments {
@@ -55,6 +58,12 @@ pub(crate) struct Arguments {
     /// The access log on standard output: one line for each request.
     #[arg(long, value_name = "FORM", default_value = "json")]
     log: Form,
+    /// Where to write a record of every prediction: a file that is added to, or `-` for standard output.
+    ///
+    /// The file is opened again on SIGHUP. A record holds no sentence. With `WELLFORMED_HASH_KEY` in the environment it
+    /// holds the sentence's hash under that key, with `WELLFORMED_LOG_TEXT=1` the sentence, redacted.
+    #[arg(long, value_name = "PATH")]
+    records: Option<PathBuf>,
     /// Whose pages may read the answers: scheme and host; `*` means everybody's. May be repeated.
     #[arg(long = "allow-origin", value_name = "SCHEME://HOST")]
     origins: Vec<String>,
@@ -124,6 +133,17 @@ impl Arguments {
             Form::Json => Log::to(LogFormat::Json, io::stdout()),
             Form::Text => Log::to(LogFormat::Text, io::stdout()),
         }
+    }
+
+    /// Where records go, and what asks for their file to be opened again.
+    pub(crate) fn records(&self) -> Result<(Records, Option<Reopen>)> {
+        let Some(path) = &self.records else { return Ok((Records::off(), None)) };
+        let texts = TextPolicy::read(|name| std::env::var(name).ok())?;
+        if path.as_os_str() == "-" {
+            return Ok((Records::to(io::stdout(), texts)?, None));
+        }
+        let (file, reopen) = RecordFile::open(path)?;
+        Ok((Records::to(file, texts)?, Some(reopen)))
     }
 
     /// What is meant by what was typed.

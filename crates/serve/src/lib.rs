@@ -7,13 +7,15 @@
 //! ```
 //!
 //! Everything that is said about a sentence comes from `wellformed-infer`; this crate decides when it is asked, and
-//! what happens when too many ask at once. A sentence is never logged, and neither is a query string.
+//! what happens when too many ask at once. A sentence is never logged, and neither is a query string;
+//! records of predictions ([`Records`]) hold sentences only where `WELLFORMED_LOG_TEXT` asks for them.
 //!
 //! Invariant: every sentence that was taken into the queue is answered, unless the one who asked has gone.
 
 mod api;
 mod assets;
 mod batching;
+mod lines;
 mod log;
 mod metrics;
 mod model;
@@ -23,11 +25,11 @@ mod problem;
 mod record;
 mod server;
 mod settings;
+pub mod signals;
 mod wire;
 
 pub use log::{Log, LogFormat};
 pub use model::Model;
-pub use observe::Context;
-pub use record::{NoRecorder, Recorder};
+pub use record::{RecordFile, Records, Reopen};
 pub use server::{Ended, Server};
 pub use settings::{AllowOrigin, Settings};

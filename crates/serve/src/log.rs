@@ -1,20 +1,14 @@
 //! Access logs: a line for each request, never a sentence and never a query string.
-//!
-//! A thread of its own writes them, so that a slow reader of standard output slows no answer. When it cannot keep up,
-//! lines are lost rather than memory, and counted.
 
 use std::fmt::Write as _;
 use std::io::Write;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::SystemTime;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
+use prometheus_client::metrics::counter::Counter;
 use serde::Serialize;
 
-/// Lines that may wait to be written.
-const WAITING: usize = 8192;
+use crate::lines::Lines;
 
 /// The form of the access log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,12 +22,8 @@ pub enum LogFormat {
 /// Where access logs go.
 pub struct Log {
     format: LogFormat,
-    writer: Option<Writer>,
-}
-
-struct Writer {
-    sender: Mutex<Option<SyncSender<String>>>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    writer: Option<Lines>,
+    lost: Counter,
 }
 
 /// A request, as it stands in the log.
@@ -63,7 +53,7 @@ pub(crate) struct Milliseconds {
 impl Log {
     /// No access log.
     pub fn off() -> Self {
-        Self { format: LogFormat::Json, writer: None }
+        Self { format: LogFormat::Json, writer: None, lost: Counter::default() }
     }
 
     /// An access log into `output`.
@@ -72,35 +62,40 @@ impl Log {
     ///
     /// When the thread that writes cannot be started.
     pub fn to(format: LogFormat, output: impl Write + Send + 'static) -> Result<Self> {
-        let (sender, receiver) = sync_channel(WAITING);
-        let thread = std::thread::Builder::new().name("log".to_owned());
-        let thread = thread.spawn(move || write(&receiver, output)).context("cannot start the thread that logs")?;
-        let writer = Writer { sender: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) };
-        Ok(Self { format, writer: Some(writer) })
+        let lost = Counter::default();
+        let counter = lost.clone();
+        let writer = Lines::to(output, "access log", move |lines| {
+            counter.inc_by(lines);
+        })?;
+        Ok(Self { format, writer: Some(writer), lost })
+    }
+
+    /// How many lines could not be written.
+    pub(crate) fn lost(&self) -> Counter {
+        self.lost.clone()
     }
 
     pub(crate) fn is_on(&self) -> bool {
         self.writer.is_some()
     }
 
-    /// Hands a line over; `false` when it is lost.
-    pub(crate) fn request(&self, entry: &Entry<'_>) -> bool {
-        let Some(writer) = &self.writer else { return true };
+    /// Hands a line over. It never waits; a line that is lost is counted.
+    pub(crate) fn request(&self, entry: &Entry<'_>) {
+        let Some(writer) = &self.writer else { return };
         let mut line = match self.format {
             LogFormat::Json => serde_json::to_string(entry).unwrap_or_default(),
             LogFormat::Text => text(entry),
         };
         line.push('\n');
-        let sender = writer.sender.lock().unwrap_or_else(PoisonError::into_inner);
-        sender.as_ref().is_some_and(|sender| sender.try_send(line).is_ok())
+        if !writer.send(line) {
+            self.lost.inc();
+        }
     }
 
     /// Writes what waits, and takes no more.
     pub(crate) fn finish(&self) {
-        let Some(writer) = &self.writer else { return };
-        writer.sender.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = writer.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            let _ = thread.join();
+        if let Some(writer) = &self.writer {
+            writer.finish();
         }
     }
 }
@@ -127,25 +122,4 @@ fn text(entry: &Entry<'_>) -> String {
     }
     let _ = write!(line, ", id {id}");
     line
-}
-
-fn write(lines: &Receiver<String>, mut output: impl Write) {
-    let mut failing = false;
-    while let Ok(first) = lines.recv() {
-        let mut block = first;
-        // What has gathered meanwhile is written in one go.
-        while block.len() < 1 << 16
-            && let Ok(next) = lines.try_recv()
-        {
-            block += &next;
-        }
-        // A reader that has gone, such as the other end of a pipe, is no reason to stop serving.
-        let written = output.write_all(block.as_bytes()).and_then(|()| output.flush());
-        if let Err(error) = written
-            && !failing
-        {
-            failing = true;
-            eprintln!("warning: the access log cannot be written: {error}");
-        }
-    }
 }

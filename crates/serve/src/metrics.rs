@@ -13,7 +13,9 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use wellformed_infer::{Label, Prediction};
 
+use crate::log::Log;
 use crate::model::Model;
+use crate::record::Records;
 
 /// The content type of [`Metrics::text`].
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -71,7 +73,6 @@ pub(crate) struct Metrics {
     batch_sentences: Histogram,
     batch_tokens: Histogram,
     batch_seconds: Histogram,
-    log_lost: Counter,
     memory: Gauge,
 }
 
@@ -85,7 +86,7 @@ fn seconds() -> Histogram {
 }
 
 impl Metrics {
-    pub(crate) fn new(model: &dyn Model) -> Self {
+    pub(crate) fn new(model: &dyn Model, log: &Log, records: &Records) -> Self {
         let mut registry = Registry::with_prefix("wellformed");
         let metrics = Self {
             requests: Family::default(),
@@ -106,7 +107,6 @@ impl Metrics {
             batch_sentences: Histogram::new([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0]),
             batch_tokens: Histogram::new([8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0, 4096.0]),
             batch_seconds: seconds(),
-            log_lost: Counter::default(),
             memory: Gauge::default(),
             registry: Registry::default(),
         };
@@ -132,7 +132,8 @@ impl Metrics {
         registry.register("batch_sentences", "Sentences of each batch", m.batch_sentences.clone());
         registry.register("batch_tokens", "Tokens of each batch", m.batch_tokens.clone());
         registry.register_with_unit("batch", "Time of each batch", Unit::Seconds, m.batch_seconds.clone());
-        registry.register("log_lines_lost", "Log lines that could not be written in time", m.log_lost.clone());
+        registry.register("log_lines_lost", "Log lines that could not be written in time", log.lost());
+        registry.register("records_lost", "Records of predictions that could not be written in time", records.lost());
         let help = "Memory that is resident; 0 where the system does not tell";
         registry.register_with_unit("resident_memory", help, Unit::Bytes, m.memory.clone());
         let start = Gauge::<f64, AtomicU64>::default();
@@ -223,10 +224,6 @@ impl Metrics {
         self.batch_sentences.observe(sentences as f64);
         self.batch_tokens.observe(tokens as f64);
         self.batch_seconds.observe(time.as_secs_f64());
-    }
-
-    pub(crate) fn log_line_lost(&self) {
-        self.log_lost.inc();
     }
 }
 

@@ -30,7 +30,7 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 
 /// The request that an answer belongs to.
 #[derive(Debug)]
-pub struct Context {
+pub(crate) struct Context {
     id: String,
     method: &'static str,
     route: &'static str,
@@ -53,18 +53,18 @@ pub(crate) struct Details {
 
 impl Context {
     /// The request's id: the client's, if it sent a sane one, otherwise the server's own.
-    pub fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> &str {
         &self.id
     }
 
     /// The route that answers, such as `/predict`.
-    pub fn route(&self) -> &'static str {
+    pub(crate) fn route(&self) -> &'static str {
         self.route
     }
 
-    /// When the request's head had arrived.
-    pub fn time(&self) -> SystemTime {
-        self.time
+    /// Since the request's head had arrived.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
     }
 
     pub(crate) fn tell(&self, tell: impl FnOnce(&mut Details)) {
@@ -91,6 +91,7 @@ impl Drop for Watch {
         app.metrics.request_ended(context.method, context.route, *status, total);
         if let Some(code) = code {
             app.metrics.error(code);
+            app.records.problem(context, &*app.model, *status, code);
         }
         if !app.log.is_on() {
             return;
@@ -113,9 +114,7 @@ impl Drop for Watch {
             },
             error: *code,
         };
-        if !app.log.request(&entry) {
-            app.metrics.log_line_lost();
-        }
+        app.log.request(&entry);
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener as StdListener};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use axum::Router;
@@ -22,7 +22,7 @@ use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::model::Model;
 use crate::page::Page;
-use crate::record::Recorder;
+use crate::record::Records;
 use crate::settings::Settings;
 
 /// Bytes that a request's head may have; a connection keeps no more than this.
@@ -41,7 +41,7 @@ pub(crate) struct App {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) settings: Settings,
     pub(crate) log: Log,
-    pub(crate) recorder: Box<dyn Recorder>,
+    pub(crate) records: Records,
     pub(crate) page: Page,
     pub(crate) openapi: String,
     pub(crate) stopping: AtomicBool,
@@ -67,18 +67,18 @@ impl Server {
         model: impl Model,
         settings: Settings,
         log: Log,
-        recorder: impl Recorder,
+        records: Records,
     ) -> Result<Self> {
         let listener = StdListener::bind(address)
             .with_context(|| format!("cannot listen at {address}; another program may, so try another --address"))?;
         listener.set_nonblocking(true).with_context(|| format!("cannot listen at {address}"))?;
         let model: Arc<dyn Model> = Arc::new(model);
-        let metrics = Arc::new(Metrics::new(&*model));
+        let metrics = Arc::new(Metrics::new(&*model, &log, &records));
         let app = App {
             batcher: Batcher::start(Arc::clone(&model), Arc::clone(&metrics), &settings)?,
             page: Page::new(&*model),
             openapi: api::openapi(&*model, &settings),
-            recorder: Box::new(recorder),
+            records,
             stopping: AtomicBool::new(false),
             model,
             metrics,
@@ -95,6 +95,11 @@ impl Server {
     /// When the operating system does not tell.
     pub fn address(&self) -> Result<SocketAddr> {
         self.listener.local_addr().context("cannot tell the address")
+    }
+
+    /// Records that the server is ready; `started` is when its program began.
+    pub fn record_start(&self, started: Instant) {
+        self.app.records.start(&*self.app.model, self.app.settings.threads, started.elapsed());
     }
 
     /// Answers until `stop` is ready; then takes no new connection, finishes what it has accepted, and ends.
@@ -138,6 +143,7 @@ impl Server {
             tokio::task::spawn_blocking(move || app.batcher.join()).await.context("cannot end the threads")?;
         }
         app.log.finish();
+        app.records.finish();
         Ok(ended)
     }
 }

@@ -2,6 +2,7 @@
 
 mod cold_start;
 mod infer;
+mod monitor;
 mod serve;
 
 use std::fs;
@@ -17,6 +18,7 @@ use crate::repro::{VALIDATION, binary, build, needs};
 
 pub use cold_start::{ColdStarts, cold_start};
 pub use infer::{Inference, infer};
+pub use monitor::{Monitoring, monitor};
 pub use serve::{Serving, serve};
 
 /// One epoch of a training run, as both sides report it.

@@ -22,7 +22,7 @@ fn it_sums_up_on_stdout_and_fails_with_one_message() {
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(0), "{stderr}");
     assert!(stdout.starts_with("fp32: MCC ") && stdout.contains("\nmodels/bundle: "), "{stdout}");
-    assert_eq!(stderr, "comparing with the checkpoint: 40 sentences on flex\n", "no bar without a terminal");
+    assert_eq!(stderr, "comparing with the checkpoint: 120 sentences on flex\n", "no bar without a terminal");
 
     let output = export(&["export.max_logit_diff=1e-12"]);
     assert_eq!(output.status.code(), Some(1));

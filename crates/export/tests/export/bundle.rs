@@ -7,7 +7,7 @@ use wellformed_core::bundle::Manifest;
 use wellformed_core::dataset::{Split, write_examples};
 use wellformed_core::files::{read_json, sha256_file};
 use wellformed_core::params::Pooling;
-use wellformed_export::profile::Profile;
+use wellformed_drift::{Profile, Signal};
 use wellformed_infer::{Options, Precision, Predictor, verify};
 use wellformed_model::config::Activation;
 
@@ -22,8 +22,8 @@ fn the_engine_says_of_every_kind_of_model_what_burn_says() {
             let metrics: Value = read_json(&project.path("reports/export/metrics.json")).unwrap();
             assert_eq!(metrics["changed_decisions"], 0, "{activation:?} {pooling:?}");
             let profile: Profile = read_json(&project.path("models/bundle/profile.json")).unwrap();
-            let (low, high) =
-                profile.p_acceptable.iter().fold((1.0_f64, 0.0_f64), |(low, high), &p| (low.min(p), high.max(p)));
+            let said = profile.column(Signal::PAcceptable).unwrap();
+            let (low, high) = said.iter().fold((1.0_f64, 0.0_f64), |(low, high), &p| (low.min(p), high.max(p)));
             assert!(high - low > 0.05, "sentences must differ for this to mean something: from {low} to {high}");
         }
     }
@@ -34,10 +34,13 @@ fn a_bundle_answers_for_itself() {
     let project = Project::new(Activation::Gelu, Pooling::Mean);
     let lines = project.export(&["export.precision=fp32"]).unwrap();
     let bundle = project.path("models/bundle");
-    assert_eq!(names(&bundle), ["bundle.json", "model.int8.onnx", "model.onnx", "profile.json", "tokenizer.json"]);
+    assert_eq!(
+        names(&bundle),
+        ["bundle.json", "model.int8.onnx", "model.onnx", "profile.json", "signals.json", "tokenizer.json"]
+    );
     let manifest: Manifest = verify(&bundle).unwrap();
     assert!(lines[2].contains(&manifest.digest[..12]) && lines[2].ends_with("served as fp32"), "{lines:#?}");
-    assert_eq!(manifest.files.len(), 4);
+    assert_eq!(manifest.files.len(), 5);
     for (name, entry) in &manifest.files {
         assert_eq!(entry.sha256, sha256_file(&bundle.join(name)).unwrap());
         assert_eq!(entry.bytes, fs::metadata(bundle.join(name)).unwrap().len());
@@ -65,24 +68,49 @@ fn a_bundle_answers_for_itself() {
 }
 
 #[test]
-fn the_profile_is_what_the_fp32_model_sees_and_says() {
-    let project = Project::new(Activation::Gelu, Pooling::Mean);
-    project.export(&[]).unwrap();
-    let bundle = project.path("models/bundle");
-    let profile: Profile = read_json(&bundle.join("profile.json")).unwrap();
-    let options = Options { precision: Some(Precision::Fp32), threads: 1 };
-    let predictor = Predictor::open(&bundle, &options).unwrap();
-    assert_eq!((profile.format, profile.split.as_str(), profile.sentences), (1, "validation", 40));
-    for (row, example) in examples().iter().enumerate() {
-        let prediction = predictor.predict(&example.sentence).unwrap();
-        assert_eq!(profile.tokens[row], example.input_ids.len());
-        assert_eq!(profile.unknown_tokens[row], prediction.unknown_tokens);
-        assert_eq!(profile.truncated[row], prediction.truncated);
-        assert!((profile.p_acceptable[row] - prediction.probabilities[1]).abs() < 1e-6);
+fn the_profile_is_what_the_served_model_sees_and_says() {
+    for precision in [Precision::Fp32, Precision::Int8] {
+        let project = Project::new(Activation::Gelu, Pooling::Mean);
+        project.export(&[&format!("export.precision={}", precision.name())]).unwrap();
+        let bundle = project.path("models/bundle");
+        let profile: Profile = read_json(&bundle.join("profile.json")).unwrap();
+        let predictor = Predictor::open(&bundle, &Options { precision: None, threads: 1 }).unwrap();
+        let source = profile.source();
+        assert_eq!((source.split.as_str(), source.precision, profile.sentences()), ("validation", precision, 120));
+        assert_eq!(source.files[precision.file()], predictor.manifest().files[precision.file()].sha256);
+        let column = |signal| profile.column(signal).unwrap();
+        for (row, example) in examples().iter().enumerate() {
+            let prediction = predictor.predict(&example.sentence).unwrap();
+            let signals = prediction.signals.unwrap();
+            assert_eq!(profile.labels().unwrap()[row], example.label);
+            for (signal, live) in [
+                (Signal::Tokens, prediction.tokens as f64),
+                (Signal::Truncated, f64::from(u8::from(prediction.truncated))),
+                (Signal::UnknownShare, prediction.unknown_tokens as f64 / prediction.tokens as f64),
+                (Signal::PAcceptable, prediction.probabilities[1]),
+                (Signal::PiecesPerWord, signals.pieces_per_word),
+                (Signal::FrequentShare, signals.frequent_share),
+                (Signal::Surprise, signals.surprise),
+            ] {
+                assert!((column(signal)[row] - live).abs() <= 5e-5, "{signal} of sentence {row}: {live}");
+            }
+        }
+        let varied = |signal| column(signal).iter().any(|value| *value != column(signal)[0]);
+        assert!(varied(Signal::UnknownShare) && varied(Signal::Truncated) && varied(Signal::NonAsciiShare));
     }
-    assert!(
-        profile.unknown_tokens.contains(&1) && profile.truncated.contains(&true) && profile.truncated.contains(&false)
-    );
+}
+
+#[test]
+fn a_corpus_that_is_too_small_to_watch_gives_a_bundle_without_reference_and_the_stage_says_so() {
+    let project = Project::new(Activation::Gelu, Pooling::Mean);
+    write_examples(&project.path("data/prepared/train.parquet"), &[]).unwrap();
+    let lines = project.export(&[]).unwrap();
+    let told = lines.last().unwrap();
+    assert!(told.starts_with("without signals.json: the corpus is too small"), "{told}");
+    let bundle = project.path("models/bundle");
+    assert!(!bundle.join("signals.json").exists());
+    let predictor = Predictor::open(&bundle, &Options::default()).unwrap();
+    assert_eq!(predictor.predict("The cat sleeps.").unwrap().signals, None);
 }
 
 #[test]

@@ -42,7 +42,8 @@ impl Project {
         let examples = examples();
         for split in Split::ALL {
             let path = project.path(&format!("data/prepared/{}.parquet", split.name()));
-            write_examples(&path, if split == Split::Validation { &examples } else { &[] }).unwrap();
+            let filled = matches!(split, Split::Train | Split::Validation);
+            write_examples(&path, if filled { &examples } else { &[] }).unwrap();
         }
         let classifier = classifier(activation, pooling);
         let origin = Origin {
@@ -117,7 +118,7 @@ pub(crate) fn examples() -> Vec<Example> {
             input_ids: ids,
         }
     };
-    (0..40).map(example).collect()
+    (0..120).map(example).collect()
 }
 
 fn classifier(activation: Activation, pooling: Pooling) -> Classifier {

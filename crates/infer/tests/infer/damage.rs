@@ -12,7 +12,10 @@ fn files() -> Vec<String> {
     let mut names: Vec<String> =
         fs::read_dir(bundle()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
-    assert_eq!(names, ["bundle.json", "model.int8.onnx", "model.onnx", "profile.json", "tokenizer.json"]);
+    assert_eq!(
+        names,
+        ["bundle.json", "model.int8.onnx", "model.onnx", "profile.json", "signals.json", "tokenizer.json"]
+    );
     names
 }
 

@@ -3,11 +3,11 @@
 use lambda_runtime::Diagnostic;
 use serde::Deserialize;
 use serde_json::{Deserializer, Value, json};
-use wellformed_infer::{Label, Precision};
+use wellformed_core::record::TextPolicy;
 use wellformed_lambda::event::Payload;
-use wellformed_lambda::record::{Lines, Record, Recorder, Verdict};
+use wellformed_lambda::record::{Lines, Recorder};
 
-use crate::support::{DIGEST, answer, event, handler};
+use crate::support::{DIGEST, answer, event, handler, handler_with};
 
 #[test]
 fn a_prediction_is_recorded_without_its_sentence() {
@@ -18,12 +18,16 @@ fn a_prediction_is_recorded_without_its_sentence() {
     let record = records[0].as_object_mut().unwrap();
     let time = record.remove("timestamp").unwrap();
     assert!(time.as_str().is_some_and(|time| time.len() == 24 && time.ends_with('Z')), "{time}");
+    // Python: -0.125 * math.log2(0.125) - 0.875 * math.log2(0.875)
+    assert!(
+        record.remove("entropy").unwrap().as_f64().is_some_and(|bits| (bits - 0.543_564_443_199_596).abs() < 1e-12)
+    );
     assert!(record.remove("total_ms").unwrap().as_f64().is_some_and(|total| total >= 0.0));
     let expected = json!({
-        "type": "prediction", "level": "INFO", "request_id": "request-9", "index": 0, "function_version": "7",
+        "type": "prediction", "level": "INFO", "service": "lambda", "request_id": "request-9", "index": 0, "version": "7",
         "bundle": DIGEST, "precision": "int8", "channel": "http", "label": "acceptable", "p_acceptable": 0.875,
-        "tokens": 7, "truncated": false, "unknown_tokens": 0, "explained": false, "tokenization_ms": 0.015,
-        "inference_ms": 2.5, "cold_start": true,
+        "tokens": 7, "truncated": false, "unknown_tokens": 0, "characters": 26, "non_ascii_share": 0.0,
+        "pieces_per_word": 1.25, "frequent_share": 0.5, "surprise": 6.5, "explained": false, "tokenization_ms": 0.015, "inference_ms": 2.5, "cold_start": true,
     });
     assert_eq!(Value::Object(record.clone()), expected);
 }
@@ -64,8 +68,8 @@ fn a_refusal_is_recorded_by_its_code_alone() {
     assert_eq!(records.len(), 1);
     records[0].as_object_mut().unwrap().remove("timestamp").unwrap();
     let expected = json!({
-        "type": "problem", "level": "WARN", "request_id": "request-9", "function_version": "7", "bundle": DIGEST,
-        "channel": "direct", "status": 400, "code": "missing_field",
+        "type": "problem", "level": "WARN", "service": "lambda", "request_id": "request-9", "version": "7",
+        "bundle": DIGEST, "channel": "direct", "status": 400, "code": "missing_field",
     });
     assert_eq!(records[0], expected);
 }
@@ -120,32 +124,40 @@ fn events_of_any_shape_are_answered() {
 }
 
 #[test]
-fn a_record_is_one_line_that_starts_with_its_type() {
+fn a_record_is_one_line_with_its_metrics() {
     let mut lines = Lines(Vec::new());
-    let record = Record::Prediction(Verdict {
-        time: std::time::UNIX_EPOCH + std::time::Duration::from_millis(1_790_068_462_123),
-        level: "INFO",
-        request_id: "request-9",
-        index: 0,
-        function_version: "7",
-        bundle: "abc",
-        precision: Precision::Fp32,
-        channel: "direct",
-        label: Label::Acceptable,
-        p_acceptable: 0.1 + 0.2,
-        tokens: 7,
-        truncated: false,
-        unknown_tokens: 0,
-        explained: false,
-        tokenization_ms: 0.015,
-        inference_ms: 2.5,
-        total_ms: 2.6,
-        cold_start: false,
-    });
-    lines.record(&record);
-    lines.record(&record);
+    let (mut handler, kept) = handler();
+    handler.handle(Payload(Ok(event("direct-sentences"))), "request-9").unwrap();
+    handler.handle(Payload(Ok(event("direct-misspelt"))), "request-9").unwrap();
+    for record in kept.take() {
+        lines.record(serde_json::from_value(record).unwrap());
+    }
     let text = String::from_utf8(lines.0).unwrap();
-    let start =
-        r#"{"type":"prediction","timestamp":"2026-09-22T09:14:22.123Z","level":"INFO","request_id":"request-9","#;
-    assert_eq!(text.lines().filter(|line| line.starts_with(start) && line.ends_with('}')).count(), 2, "{text}");
+    let starts: Vec<&str> = text.lines().map(|line| line.split(',').next().unwrap()).collect();
+    assert_eq!(starts, [r#"{"type":"prediction""#, r#"{"type":"prediction""#, r#"{"type":"problem""#]);
+    for line in text.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Namespace"], "Wellformed");
+    }
+}
+
+#[test]
+fn a_sentence_is_hashed_with_a_key_and_recorded_only_when_it_is_asked_for() {
+    let policy = |variables: &[(&str, &str)]| {
+        let find =
+            |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        TextPolicy::read(find).unwrap()
+    };
+    let key = ("WELLFORMED_HASH_KEY", "a key of our own, long enough");
+    let question = json!({"sentences": ["  The tea was cold. ", "Write to me@example.org."]});
+    let (mut handler, kept) = handler_with(policy(&[key]));
+    handler.handle(Payload(Ok(question.clone())), "request").unwrap();
+    let records = kept.take();
+    // printf 'The tea was cold.' | openssl dgst -sha256 -hmac 'a key of our own, long enough'
+    assert_eq!(records[0]["text_hash"], "ca6fe32a2ea4a26e");
+    assert!(records.iter().all(|record| record.get("text").is_none()));
+    let (mut handler, kept) = handler_with(policy(&[key, ("WELLFORMED_LOG_TEXT", "1")]));
+    handler.handle(Payload(Ok(question)), "request").unwrap();
+    let records = kept.take();
+    assert_eq!((&records[0]["text"], &records[1]["text"]), (&json!("The tea was cold."), &json!("Write to [email].")));
 }

@@ -79,7 +79,7 @@ fn every_golden_event_is_answered_by_one_process_that_opened_its_bundle_once() {
     assert_eq!(of("start"), 1);
     assert!(of("prediction") > 200);
     assert_eq!(records.iter().filter(|record| record["cold_start"] == true).count(), 1);
-    assert!(records.iter().all(|record| record["function_version"] == "7"));
+    assert!(records.iter().all(|record| record["version"] == "7" && record["service"] == "lambda"));
     assert_eq!(stderr, "");
     assert!(!stdout.contains(WORD), "a sentence is in the log");
 }
@@ -136,6 +136,25 @@ fn the_precision_and_the_threads_are_those_of_the_environment() {
     }
 }
 
+#[test]
+fn a_key_adds_hashes_and_nothing_of_a_sentence_is_logged_unless_it_is_asked_for() {
+    const KEY: &str = "a key of our own, long enough";
+    let mut process = Bootstrap::start(&bundle(), &[("WELLFORMED_HASH_KEY", KEY)]);
+    process.invoke(&sentence());
+    process.invoke(&sentence());
+    let (stdout, stderr) = process.stop();
+    assert!(!stdout.contains(WORD) && !stderr.contains(WORD), "a sentence is in the log");
+    assert!(!stdout.contains(KEY) && !stderr.contains(KEY), "the key is in the log");
+    let hashed = records(&stdout);
+    let hash = hashed[1]["text_hash"].as_str().unwrap();
+    assert!(hash.len() == 16 && hashed[2]["text_hash"] == hash, "{stdout}");
+
+    let mut process = Bootstrap::start(&bundle(), &[("WELLFORMED_LOG_TEXT", "1")]);
+    process.invoke(&json!({"sentence": format!("Write to a.{WORD}@example.org, or the {WORD} sleeps.")}));
+    let (stdout, _) = process.stop();
+    assert_eq!(records(&stdout)[1]["text"], format!("Write to [email], or the {WORD} sleeps."));
+}
+
 /// Starts a process that cannot get ready; what it tells of it.
 fn fails_to_start(bundle: &std::path::Path, variables: &[(&str, &str)]) -> String {
     let mut process = Bootstrap::start(bundle, variables);
@@ -173,6 +192,8 @@ fn a_bundle_that_is_not_there_and_a_wrong_setting_are_init_errors() {
     assert!(message.contains("/no/such/bundle"), "{message}");
     let message = fails_to_start(&bundle(), &[("WELLFORMED_PRECISION", "fp16")]);
     assert!(message.contains("WELLFORMED_PRECISION") && message.contains("fp16"), "{message}");
+    let message = fails_to_start(&bundle(), &[("WELLFORMED_HASH_KEY", "hunter2")]);
+    assert!(message.contains("WELLFORMED_HASH_KEY") && !message.contains("hunter2"), "{message}");
 }
 
 #[test]

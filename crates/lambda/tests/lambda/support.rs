@@ -6,10 +6,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::Value;
-use wellformed_infer::{Error, Explanation, Label, Manifest, Perturbation, Precision, Prediction, Timing, Word};
+use wellformed_core::record::{Record, TextPolicy};
+use wellformed_infer::{
+    Error, Explanation, Label, Manifest, Perturbation, Precision, Prediction, Signals, Timing, Word,
+};
 use wellformed_lambda::event::Payload;
 use wellformed_lambda::handler::{Failure, Handler, Model};
-use wellformed_lambda::record::{Record, Recorder};
+use wellformed_lambda::record::Recorder;
 
 pub(crate) const DIGEST: &str = "fake0000000000000000000000000000000000000000000000000000000000000";
 
@@ -32,6 +35,7 @@ impl Fake {
             tokens: words.len().min(10) + 2,
             truncated: words.len() > 10,
             unknown_tokens: words.iter().filter(|word| word.contains("blorf")).count(),
+            signals: Some(Signals { pieces_per_word: 1.25, frequent_share: 0.5, surprise: 6.5 }),
             timing: Timing { tokenization: Duration::from_micros(15), inference: Duration::from_micros(2500) },
         })
     }
@@ -77,15 +81,20 @@ impl Kept {
 }
 
 impl Recorder for Kept {
-    fn record(&mut self, record: &Record<'_>) {
+    fn record(&mut self, record: Record) {
         self.0.borrow_mut().push(serde_json::to_value(record).unwrap());
     }
 }
 
 /// A handler over the fake model, and what it records.
 pub(crate) fn handler() -> (Handler<Fake, Kept>, Kept) {
+    handler_with(TextPolicy::default())
+}
+
+/// A handler over the fake model with a policy about texts, and what it records.
+pub(crate) fn handler_with(texts: TextPolicy) -> (Handler<Fake, Kept>, Kept) {
     let kept = Kept::default();
-    (Handler::new(Fake, kept.clone(), "7".to_owned()), kept)
+    (Handler::new(Fake, kept.clone(), "7".to_owned(), texts), kept)
 }
 
 /// The answer to an event, as Lambda gets it.

@@ -34,6 +34,7 @@ pub(crate) fn judged(sentence: &str) -> Result<Verdict, Error> {
         tokens: words.min(4) + 2,
         truncated: words > 4,
         unknown_tokens: sentence.matches('?').count(),
+        signals: None,
         timing: Timing::default(),
     };
     Ok(Verdict { prediction, words: Vec::new() })

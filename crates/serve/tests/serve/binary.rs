@@ -7,7 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::{get, post};
+use crate::support::{get, post, until};
 
 /// A small bundle with random weights.
 pub(crate) fn bundle() -> PathBuf {
@@ -35,7 +35,7 @@ impl Process {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        crate::support::until("the server answers", || {
+        until("the server answers", || {
             assert!(child.try_wait().unwrap().is_none(), "the server has ended");
             std::net::TcpStream::connect(address).is_ok()
         });
@@ -103,6 +103,55 @@ fn the_log_can_be_off_and_can_be_for_people() {
     let mut line = String::new();
     BufReader::new(server.child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert!(line.contains(" 200 GET /health/live "), "{line}");
+}
+
+#[test]
+fn records_are_added_to_their_file_and_follow_a_rotation() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, old) = (folder.path().join("logs/records.jsonl"), folder.path().join("logs/records.jsonl.1"));
+    std::fs::create_dir(folder.path().join("logs")).unwrap();
+    // As if an earlier server had been killed while it wrote.
+    std::fs::write(&path, "{\"type\":\"predic").unwrap();
+    let mut server = Process::start(&["--log", "off", "--records", path.to_str().unwrap()]);
+    let lines = |path: &PathBuf| -> Vec<String> {
+        std::fs::read_to_string(path).unwrap_or_default().lines().map(str::to_owned).collect()
+    };
+    let ask = |server: &Process| post(server.address, "/predict", &json!({"sentence": "The marmoset sleeps."}));
+    ask(&server);
+    until("a record is written", || lines(&path).len() == 3);
+    std::fs::rename(&path, &old).unwrap();
+    ask(&server);
+    until("a record goes into the renamed file", || lines(&old).len() == 4);
+    server.signal("HUP");
+    // The signal takes effect some time soon; until then, records go into the renamed file.
+    until("the file is opened again", || {
+        ask(&server);
+        path.exists()
+    });
+    server.signal("TERM");
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+    let all = [lines(&old), lines(&path)].concat();
+    assert_eq!(all[0], "{\"type\":\"predic");
+    let kinds: Vec<String> = all[1..]
+        .iter()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["type"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(kinds[0], "start");
+    assert!(kinds[1..].iter().all(|kind| kind == "prediction"), "{kinds:?}");
+    assert!(!all.concat().contains("marmoset"));
+}
+
+#[test]
+fn a_file_of_records_that_cannot_be_is_named_and_a_key_that_can_be_guessed_is_refused() {
+    let folder = bundle();
+    let bundle = ["--bundle", folder.to_str().unwrap()];
+    let output = fails(&[bundle[0], bundle[1], "--records", "/dev/null/records.jsonl"]);
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains("/dev/null/records.jsonl"), "{message}");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_serve"));
+    let output = command.args(bundle).args(["--records", "-"]).env("WELLFORMED_HASH_KEY", "hunter2").output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains("WELLFORMED_HASH_KEY") && !message.contains("hunter2"), "{message}");
 }
 
 #[test]

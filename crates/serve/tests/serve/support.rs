@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
+use wellformed_core::record::{Record, TextPolicy};
 use wellformed_infer::{
     Error, Explanation, Label, Manifest, Perturbation, Precision, Prediction, Timing, Tokens, Word,
 };
-use wellformed_serve::{Context, Ended, Log, LogFormat, Model, Recorder, Server, Settings};
+use wellformed_serve::{Ended, Log, LogFormat, Model, Records, Server, Settings};
 
 pub(crate) const DIGEST: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 pub(crate) const MAX_LENGTH: usize = 24;
@@ -80,6 +81,7 @@ fn prediction(ids: &[u32], truncated: bool, unknown_tokens: usize) -> Prediction
         tokens: ids.len(),
         truncated,
         unknown_tokens,
+        signals: None,
         timing: Timing::default(),
     }
 }
@@ -163,26 +165,7 @@ pub(crate) fn manifest() -> Manifest {
     .unwrap()
 }
 
-/// A request's id and route, and what was predicted.
-type Record = (String, &'static str, Prediction);
-
-/// Keeps what the recorder is told.
-#[derive(Clone, Default)]
-pub(crate) struct Told(Arc<Mutex<Vec<Record>>>);
-
-impl Told {
-    pub(crate) fn all(&self) -> Vec<Record> {
-        self.0.lock().unwrap().clone()
-    }
-}
-
-impl Recorder for Told {
-    fn record(&self, context: &Context, prediction: &Prediction) {
-        self.0.lock().unwrap().push((context.id().to_owned(), context.route(), prediction.clone()));
-    }
-}
-
-/// A log that can be read.
+/// A log or records that can be read.
 #[derive(Clone, Default)]
 pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
 
@@ -207,7 +190,7 @@ pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     pub(crate) hand: Arc<Hand>,
     pub(crate) log: Lines,
-    pub(crate) told: Told,
+    pub(crate) records: Lines,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<Ended>>,
 }
@@ -221,12 +204,28 @@ pub(crate) fn start_with(settings: Settings) -> Running {
 }
 
 pub(crate) fn start_logging(settings: Settings, format: LogFormat) -> Running {
+    start_recording(settings, format, TextPolicy::default())
+}
+
+pub(crate) fn start_recording(settings: Settings, format: LogFormat, texts: TextPolicy) -> Running {
+    let lines = Lines::default();
+    let records = Records::to(lines.clone(), texts).unwrap();
+    let mut running = launch(settings, format, records);
+    running.records = lines;
+    running
+}
+
+pub(crate) fn start_with_records(settings: Settings, records: Records) -> Running {
+    launch(settings, LogFormat::Json, records)
+}
+
+fn launch(settings: Settings, format: LogFormat, records: Records) -> Running {
     let hand = Arc::new(Hand::default());
     let log = Lines::default();
-    let told = Told::default();
     let fake = Fake { hand: Arc::clone(&hand), manifest: manifest() };
     let output = Log::to(format, log.clone()).unwrap();
-    let server = Server::bind("127.0.0.1:0".parse().unwrap(), fake, settings, output, told.clone()).unwrap();
+    let server = Server::bind("127.0.0.1:0".parse().unwrap(), fake, settings, output, records).unwrap();
+    server.record_start(Instant::now());
     let address = server.address().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
     let thread = std::thread::spawn(move || {
@@ -237,10 +236,15 @@ pub(crate) fn start_logging(settings: Settings, format: LogFormat) -> Running {
         runtime.shutdown_background();
         ended.unwrap()
     });
-    Running { address, hand, log, told, stop: Some(stop), thread: Some(thread) }
+    Running { address, hand, log, records: Lines::default(), stop: Some(stop), thread: Some(thread) }
 }
 
 impl Running {
+    /// The records, once the server has ended.
+    pub(crate) fn records(&self) -> Vec<Record> {
+        self.records.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
     /// Tells the server to stop.
     pub(crate) fn stop(&mut self) {
         if let Some(stop) = self.stop.take() {

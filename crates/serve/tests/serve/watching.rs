@@ -1,9 +1,14 @@
-//! What the server tells its operators: logs without sentences, metrics that add up, and the recorder.
+//! What the server tells its operators: logs without sentences, metrics that add up, and records.
 
 use serde_json::{Value, json};
-use wellformed_serve::{LogFormat, Settings};
+use wellformed_core::record::{Channel, Level, Prediction, Record, Service, TextPolicy};
+use wellformed_infer::Precision;
+use wellformed_serve::{LogFormat, Records, Settings};
 
-use crate::support::{Answer, JSON, Running, request, send, start, start_logging, until, write};
+use crate::support::{
+    Answer, DIGEST, JSON, Running, expected, request, send, start, start_logging, start_recording, start_with_records,
+    until, write,
+};
 
 /// A word that is in every request and may be in no log.
 const SECRET: &str = "marmoset";
@@ -126,15 +131,100 @@ fn metrics_add_up() {
 }
 
 #[test]
-fn the_recorder_is_told_of_every_prediction_that_is_answered() {
-    let server = start();
+fn every_prediction_that_is_answered_is_recorded_and_so_is_every_error() {
+    let mut server = start();
     let id = ("X-Request-Id", "batch-1");
-    send(server.address, "POST", "/predict", &[JSON, id], "{\"sentences\": [\"A b c.\", \"It rains.\"]}");
-    server.post("/predict", &json!({"sentences": ["A b c.", ""]}));
+    send(server.address, "POST", "/predict", &[JSON, id], "{\"sentences\": [\"A b c.\", \"  It rains, na\u{ef}f. \"]}");
+    send(server.address, "POST", "/predict", &[JSON, id], "{\"sentences\": [\"A b c.\", \"\"]}");
     server.post("/explain", &json!({"sentence": "It rains."}));
-    let told = server.told.all();
-    let short: Vec<(&str, &str, usize)> =
-        told.iter().map(|(id, route, prediction)| (&**id, *route, prediction.tokens)).collect();
-    assert_eq!(short[..2], [("batch-1", "/predict", 5), ("batch-1", "/predict", 4)]);
-    assert_eq!((short[2].1, short[2].2, short.len()), ("/explain", 4, 3));
+    server.get("/?text=It%20rains.");
+    server.get("/nothing");
+    server.end();
+    let records = server.records();
+    let Record::Start(ready) = &records[0] else { panic!("{records:?}") };
+    assert_eq!((ready.service, &*ready.bundle, ready.precision), (Service::Serve, DIGEST, Precision::Int8));
+    let predictions: Vec<&Prediction> = records
+        .iter()
+        .filter_map(|record| match record {
+            Record::Prediction(prediction) => Some(&**prediction),
+            _ => None,
+        })
+        .collect();
+    let short: Vec<_> = predictions.iter().map(|p| (p.index, p.tokens, p.explained, p.channel, p.cold_start)).collect();
+    let (http, page) = (Channel::Http, Channel::Page);
+    assert_eq!(
+        short,
+        [(0, 5, false, http, true), (1, 5, false, http, true), (0, 4, true, http, false), (0, 4, true, page, false)]
+    );
+    assert_eq!(predictions[1].request_id, "batch-1");
+    assert_eq!((predictions[1].characters, predictions[1].non_ascii_share), (15, 1.0 / 15.0));
+    assert_eq!(predictions[0].p_acceptable, expected("A b c."));
+    assert!(predictions.iter().all(|p| p.text.is_none() && p.text_hash.is_none() && p.total_ms >= p.inference_ms));
+    let problems: Vec<_> = records
+        .iter()
+        .filter_map(|record| match record {
+            Record::Problem(problem) => Some((problem.status, &*problem.code, problem.level)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(problems, [(422, "empty_sentence", Level::Warn), (404, "not_found", Level::Warn)]);
+    assert_eq!(records.len(), 1 + 4 + 2);
+}
+
+#[test]
+fn records_hold_no_sentence_unless_it_is_asked_for() {
+    let mut server = start();
+    ask_everything(&server);
+    server.end();
+    assert!(server.records().len() > 10);
+    assert!(!server.records.text().contains(SECRET), "{}", server.records.text());
+
+    let texts = TextPolicy::read(|name| match name {
+        "WELLFORMED_LOG_TEXT" => Some("1".to_owned()),
+        _ => Some("a key of our own, long enough".to_owned()),
+    });
+    let mut server = start_recording(Settings::default(), LogFormat::Json, texts.unwrap());
+    server.post("/predict", &json!({"sentence": format!("The {SECRET} writes to me@example.org.")}));
+    server.end();
+    let Record::Prediction(prediction) = &server.records()[1] else { panic!("{}", server.records.text()) };
+    assert_eq!(prediction.text.as_deref(), Some(&*format!("The {SECRET} writes to [email].")));
+    assert_eq!(prediction.text_hash.as_ref().unwrap().len(), 16);
+    assert!(!server.log.text().contains(SECRET), "the access log never has a sentence");
+}
+
+/// An output that is stuck until it is told to go on, and that may fail.
+#[derive(Clone, Default)]
+struct Stuck(std::sync::Arc<(std::sync::Mutex<bool>, std::sync::Condvar)>);
+
+impl std::io::Write for Stuck {
+    fn write(&mut self, _bytes: &[u8]) -> std::io::Result<usize> {
+        let mut free = self.0.0.lock().unwrap();
+        while !*free {
+            free = self.0.1.wait(free).unwrap();
+        }
+        Err(std::io::ErrorKind::StorageFull.into())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn records_that_cannot_be_written_hold_up_no_answer_and_are_counted() {
+    let stuck = Stuck::default();
+    let records = Records::to(stuck.clone(), TextPolicy::default()).unwrap();
+    let server = start_with_records(Settings { max_sentences: 300, ..Settings::default() }, records);
+    let sentences = vec!["It rains."; 250];
+    // More than may wait to be written.
+    for _ in 0..40 {
+        assert_eq!(server.post("/predict", &json!({"sentences": sentences})).status, 200);
+    }
+    let lost = || server.metric("wellformed_records_lost_total");
+    let early = lost();
+    assert!(early > 0.0 && early < 10_001.0, "{early}");
+    *stuck.0.0.lock().unwrap() = true;
+    stuck.0.1.notify_all();
+    // What waited fails now.
+    until("all are counted", || lost() == 10_001.0);
 }

@@ -1,0 +1,90 @@
+//! Signals of sentences that are our own.
+#![allow(missing_docs, reason = "a test is read, not imported")]
+
+use wellformed_signals::{Reference, SignalError, Signals};
+
+/// A little language: `[CLS]`, `[SEP]`, function words, nouns, verbs, pieces.
+const VOCABULARY: [&str; 14] =
+    ["[CLS]", "[SEP]", ".", "the", "a", "and", "baker", "farmer", "teapot", "opened", "saw", "##ing", "##er", "zyx"];
+
+fn ids(sentence: &str) -> Vec<u32> {
+    let id = |word: &str| VOCABULARY.iter().position(|one| *one == word).unwrap() as u32;
+    [0].into_iter().chain(sentence.split_whitespace().map(id)).chain([1]).collect()
+}
+
+fn vocabulary() -> Vec<String> {
+    VOCABULARY.map(str::to_owned).to_vec()
+}
+
+fn corpus() -> Vec<Vec<u32>> {
+    let nouns = ["baker", "farmer", "teapot"];
+    let mut sentences = Vec::new();
+    for round in 0..30 {
+        for (a, first) in nouns.iter().enumerate() {
+            let second = nouns[(a + round) % 3];
+            let verb = if round % 2 == 0 { "opened" } else { "saw" };
+            sentences.push(ids(&format!("the {first} {verb} a {second} and the {second} .")));
+        }
+    }
+    sentences
+}
+
+fn signals(sentence: &str) -> Signals {
+    Reference::build(&corpus(), &vocabulary()).unwrap().signals(&ids(sentence)).unwrap()
+}
+
+#[test]
+fn words_out_of_order_surprise_more_and_look_the_same_otherwise() {
+    let (good, bad) = (signals("the baker saw a teapot ."), signals("saw the . a baker teapot"));
+    assert!(bad.surprise > good.surprise + 2.0, "{good:?} {bad:?}");
+    assert_eq!((good.pieces_per_word, good.frequent_share), (bad.pieces_per_word, bad.frequent_share));
+}
+
+#[test]
+fn a_word_taken_apart_counts_as_one_word_and_an_unseen_one_is_not_frequent() {
+    // Six tokens, of which two are later pieces; zyx is in no sentence of the corpus, ##ing and ##er never count.
+    let found = signals("the zyx ##ing ##er saw .");
+    assert_eq!(found.pieces_per_word, 6.0 / 4.0);
+    assert_eq!(found.frequent_share, 3.0 / 6.0);
+}
+
+#[test]
+fn surprise_is_the_mean_of_minus_log2_of_the_smoothed_shares() {
+    // By hand. "the": 180 in the corpus, after [CLS] 90, after "and" 90. 90 sentences of 10 pairs and 172
+    // classes: prior(the) = (180 + 1) / (900 + 172), P(the | [CLS]) = (90 + 8 · prior) / (90 + 8), and P([SEP] | the) has a
+    // count of 0 and prior([SEP]) = (90 + 1) / (900 + 172).
+    let all = 900.0 + 172.0;
+    let first = (90.0 + 8.0 * 181.0 / all) / 98.0;
+    let last = (0.0 + 8.0 * 91.0 / all) / (180.0 + 8.0);
+    let expected = (-f64::log2(first) - f64::log2(last)) / 2.0;
+    let found = signals("the").surprise;
+    // Stored in steps of 1/16 bit.
+    assert!((found - expected).abs() <= 1.0 / 32.0, "{found} instead of {expected}");
+}
+
+#[test]
+fn nothing_between_start_and_end_has_no_signals_and_ids_beyond_the_vocabulary_are_survived() {
+    let reference = Reference::build(&corpus(), &vocabulary()).unwrap();
+    assert_eq!(reference.signals(&[0, 1]), None);
+    assert_eq!(reference.signals(&[]), None);
+    assert_eq!(reference.signals(&[0, 9999, 1]).unwrap().pieces_per_word, 1.0);
+}
+
+#[test]
+fn a_reference_is_read_as_it_was_written_and_depends_on_no_order() {
+    let reference = Reference::build(&corpus(), &vocabulary()).unwrap();
+    let text = serde_json::to_string(&reference).unwrap();
+    assert_eq!(serde_json::from_str::<Reference>(&text).unwrap(), reference);
+    let mut backwards = corpus();
+    backwards.reverse();
+    assert_eq!(Reference::build(&backwards, &vocabulary()).unwrap(), reference);
+    let error = serde_json::from_str::<Reference>(&text.replace("\"format\":1", "\"format\":9")).unwrap_err();
+    assert!(error.to_string().contains("format is 9, but must be 1"), "{error}");
+}
+
+#[test]
+fn a_corpus_that_does_not_go_with_the_vocabulary_or_is_too_small_is_refused() {
+    let error = Reference::build(&[vec![0, 99, 1]], &vocabulary()).unwrap_err();
+    assert_eq!(error, SignalError::Token { id: 99, last: 13 });
+    assert_eq!(Reference::build(&[vec![0, 3, 1]], &vocabulary()).unwrap_err(), SignalError::TooSmall(3));
+}
