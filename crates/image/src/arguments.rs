@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use wellformed_core::bundle::Precision;
 use wellformed_image::Models;
 
 /// The container images of what predicts: build them, look into them, run them as AWS Lambda would.
@@ -62,15 +63,10 @@ pub(crate) enum ModelsWanted {
     All,
     /// That of the bundle's default precision.
     Served,
-}
-
-impl ModelsWanted {
-    fn of(models: Models) -> Self {
-        match models {
-            Models::All => Self::All,
-            Models::Served => Self::Served,
-        }
-    }
+    /// The one with 32-bit weights.
+    Fp32,
+    /// The one with 8-bit weights.
+    Int8,
 }
 
 impl From<ModelsWanted> for Models {
@@ -78,6 +74,8 @@ impl From<ModelsWanted> for Models {
         match models {
             ModelsWanted::All => Self::All,
             ModelsWanted::Served => Self::Served,
+            ModelsWanted::Fp32 => Self::Of(Precision::Fp32),
+            ModelsWanted::Int8 => Self::Of(Precision::Int8),
         }
     }
 }
@@ -103,7 +101,7 @@ pub(crate) struct Build {
     #[arg(long, value_name = "IMAGE")]
     pub(crate) rust_image: Option<String>,
     /// Which of the bundle's models go in.
-    #[arg(long, value_enum, default_value_t = ModelsWanted::of(Models::default()))]
+    #[arg(long, value_enum, default_value_t = ModelsWanted::All)]
     pub(crate) models: ModelsWanted,
     /// Build every step anew.
     #[arg(long)]

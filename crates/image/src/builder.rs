@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
-use wellformed_core::bundle::{MANIFEST, Manifest};
+use wellformed_core::bundle::{MANIFEST, Manifest, Precision};
 use wellformed_core::files::read_json;
 
 use crate::error::{At, Error};
@@ -76,6 +76,8 @@ pub enum Models {
     All,
     /// That of the bundle's default precision.
     Served,
+    /// That of a precision.
+    Of(Precision),
 }
 
 impl Models {
@@ -83,6 +85,7 @@ impl Models {
         match self {
             Self::All => "model*.onnx",
             Self::Served => manifest.default_precision.file(),
+            Self::Of(precision) => precision.file(),
         }
     }
 }
@@ -174,6 +177,11 @@ pub struct BuildRequest {
 }
 
 impl BuildRequest {
+    /// Where the image that comes of it is kept, as an OCI layout.
+    pub fn folder(&self) -> PathBuf {
+        kept(self, self.target.name())
+    }
+
     /// A request for the commit that the project stands at, tagged with it, for this machine's processor. Where tracked
     /// files differ from the commit, tag and revision end in `-dirty`, as `git describe --dirty` has it.
     ///
@@ -366,7 +374,15 @@ impl Builder {
                 command.args(["--build-arg", "SOURCE_DATE_EPOCH=0"]);
             }
             Self::Buildah => {
-                command.args(["bud", "--layers", "--format", "oci", "--platform", request.platform.name()]);
+                command.args([
+                    "bud",
+                    "--layers",
+                    "--force-rm",
+                    "--format",
+                    "oci",
+                    "--platform",
+                    request.platform.name(),
+                ]);
                 command.args(["--timestamp", "0"]);
                 // A machine that builds is often itself a container, in which no other can be started.
                 command.args(["--isolation", "chroot"]);
@@ -427,9 +443,13 @@ impl Dockerfile<'_> {
     }
 
     fn folder(&self, request: &BuildRequest) -> PathBuf {
-        let name = format!("{}-{}-{}", self.name(), request.platform.architecture(), request.tag);
-        store(&request.root).join(name)
+        kept(request, self.name())
     }
+}
+
+/// The folder of the image with a name.
+fn kept(request: &BuildRequest, name: &str) -> PathBuf {
+    store(&request.root).join(format!("{name}-{}-{}", request.platform.architecture(), request.tag))
 }
 
 fn labels(request: &BuildRequest, manifest: &Manifest) -> BTreeMap<String, String> {

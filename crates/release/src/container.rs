@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use wellformed_core::bundle::Precision;
 use wellformed_image::{
-    BuildRequest, Builder, Expectations, Image, Platform, RegistryReference, Target, golden, inspect, verify,
+    BuildRequest, Builder, Expectations, Image, Models, Platform, RegistryReference, Target, golden, inspect, verify,
 };
 
 use crate::checkout::BUNDLE;
@@ -45,7 +45,7 @@ impl Containers {
         );
         request.platform = platform(wanted.architecture);
         // Only what is served goes into the image.
-        request.models = self.precision.map(|precision| precision.file().to_owned());
+        request.models = self.precision.map_or(Models::Served, Models::Of);
         Ok(request)
     }
 
