@@ -101,7 +101,7 @@ pub(crate) struct Build {
     #[arg(long, value_name = "IMAGE")]
     pub(crate) rust_image: Option<String>,
     /// Which of the bundle's models go in.
-    #[arg(long, value_enum, default_value_t = ModelsWanted::All)]
+    #[arg(long, value_enum, default_value_t = ModelsWanted::Served)]
     pub(crate) models: ModelsWanted,
     /// Build every step anew.
     #[arg(long)]

@@ -72,9 +72,9 @@ impl Target {
 #[serde(rename_all = "lowercase")]
 pub enum Models {
     /// Both, so that either precision can be chosen when the program is started.
-    #[default]
     All,
     /// That of the bundle's default precision.
+    #[default]
     Served,
     /// That of a precision.
     Of(Precision),

@@ -163,6 +163,12 @@ pub fn inspect(image: &Image, expected: &Expectations) -> Result<Vec<Check>, Err
         .collect();
     let rights = "nothing is setuid, writable for others than root, a link or a device";
     checks.push(check(rights, odd.is_empty(), listed(&odd)));
+    let dated: Vec<String> =
+        entries.iter().filter(|it| it.modified != 0).map(|it| format!("/{} ({})", it.path, it.modified)).collect();
+    // A layer that another build of this machine left behind; the same content then has another digest than elsewhere.
+    let advice = "from another build's cache, build with --no-cache";
+    let found = if dated.is_empty() { "all of them".to_owned() } else { format!("{}: {advice}", dated.join(", ")) };
+    checks.push(check("every file bears the time 0", dated.is_empty(), found));
     let program = expected.target.program();
     let is_static = image.layout.file(program).is_ok_and(|bytes| is_static_program(&bytes));
     checks.push(check("the program is static", is_static, format!("/{program}")));

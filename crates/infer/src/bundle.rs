@@ -1,9 +1,10 @@
 //! A bundle's files, checked against the manifest.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use wellformed_core::bundle::{FORMAT, MANIFEST, Manifest};
+use wellformed_core::bundle::{FORMAT, MANIFEST, Manifest, Precision};
 use wellformed_core::files::sha256_bytes;
 use wellformed_kernels::mapped::map;
 
@@ -47,8 +48,12 @@ impl Bundle {
         let bundle = Self { folder: folder.to_owned(), manifest };
         for (name, expected) in &bundle.manifest.files {
             let path = bundle.path(name);
-            let found = std::fs::metadata(&path).map_err(|source| Error::Read { path, source })?.len();
-            bundle.check_size(name, found, expected.bytes)?;
+            match std::fs::metadata(&path) {
+                Ok(found) => bundle.check_size(name, found.len(), expected.bytes)?,
+                // What ships may hold one of the models only. Whoever wants the other misses it when it is opened.
+                Err(error) if error.kind() == ErrorKind::NotFound && is_model(name) => {}
+                Err(source) => return Err(Error::Read { path, source }),
+            }
         }
         Ok(bundle)
     }
@@ -94,6 +99,10 @@ impl Bundle {
         }
         Ok(bytes)
     }
+}
+
+fn is_model(name: &str) -> bool {
+    Precision::ALL.iter().any(|precision| precision.file() == name)
 }
 
 /// Checks every file of a bundle, also those that predicting does not need, and gives the manifest.

@@ -56,8 +56,8 @@ pub struct Predictor {
 
 impl Predictor {
     /// Opens a bundle: checks the manifest, the sizes of all files, the digests of those that it uses, that the model is
-    /// the graph that the engine implements, and that model and tokenizer belong together. [`crate::verify`] checks the
-    /// digests of all files.
+    /// the graph that the engine implements, and that model and tokenizer belong together. A model that it does not use
+    /// may be missing. [`crate::verify`] checks that all files are there, and their digests.
     ///
     /// # Errors
     ///

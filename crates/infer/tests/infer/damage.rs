@@ -67,6 +67,20 @@ fn a_missing_file_is_named() {
 }
 
 #[test]
+fn a_bundle_with_one_of_its_models_predicts_as_the_whole_one_and_keeps_its_name() {
+    for (missing, precision) in [("model.onnx", Precision::Int8), ("model.int8.onnx", Precision::Fp32)] {
+        let options = Options { precision: Some(precision), threads: 1 };
+        let folder = copy();
+        fs::remove_file(folder.path().join(missing)).unwrap();
+        let part = Predictor::open(folder.path(), &options).unwrap();
+        let whole = Predictor::open(&bundle(), &options).unwrap();
+        assert_eq!(part.digest(), whole.digest());
+        let ask = |predictor: &Predictor| predictor.predict("The dog sleeps.").unwrap().logits;
+        assert_eq!(ask(&part), ask(&whole));
+    }
+}
+
+#[test]
 fn a_truncated_file_is_named() {
     for keep in [0.0, 0.5, 0.999] {
         refused("truncated", |folder, name| {
