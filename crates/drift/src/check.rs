@@ -138,7 +138,7 @@ pub struct ServiceReport {
     pub problems: BTreeMap<String, u64>,
     /// Median, 95th and 99th percentile of the latency in milliseconds, to a rank error of about 1 %.
     pub latency_ms: Option<[f64; 3]>,
-    /// Share of predictions that were the first of their process.
+    /// Share of requests that were the first of their process, of those that say so.
     pub cold_start_share: Option<f64>,
 }
 
@@ -423,10 +423,7 @@ impl Checker {
             format!("the 95th percentile of the latency is {latency:.0} ms")
         });
         limit("cold_start_share", report.cold_start_share, limits.cold_start_share, &|share| {
-            format!(
-                "{} of {} predictions are cold starts, a share of {share:.3}",
-                window.cold_starts, window.cold_known
-            )
+            format!("{} of {} requests are cold starts, a share of {share:.3}", window.cold_starts, window.cold_known)
         });
         Ok(report)
     }
@@ -511,8 +508,8 @@ impl Checker {
             area: Area::Drift,
             code: report.signal.name().to_owned(),
             text: format!(
-                "{}: {means}; the distributions differ by {:.2} (from 0 to 1), which {} unchanged windows of {} \
-                 sentences do (at most {levels} is the level)",
+                "{}: {means}; the distributions differ by {:.2} (from 0 to 1), as do {} unchanged windows of {} \
+                 sentences (the level is {levels})",
                 report.title,
                 report.effect,
                 share(report.p_adjusted),
@@ -587,7 +584,7 @@ fn plain(value: f64) -> String {
     if value.abs() < 0.1 { format!("{value:.4}") } else { format!("{value:.2}") }
 }
 
-/// A share of windows in words.
+/// A share of windows in words. Of so many replicates it is a bound, not a figure.
 fn share(p: f64) -> String {
-    if p < 0.001 { "fewer than one in a thousand".to_owned() } else { format!("{:.1} % of", 100.0 * p) }
+    if p < 0.001 { "fewer than 0.1 % of".to_owned() } else { format!("at most {:.1} % of", 100.0 * p) }
 }

@@ -54,8 +54,8 @@ pub struct Features {
     pub precision: Option<Precision>,
     /// A keyed hash of the sentence: equal for equal sentences.
     pub text_hash: Option<u64>,
-    /// From the request to the answer, in milliseconds.
+    /// From the request to the answer, in milliseconds. A request with many sentences says it once.
     pub latency_ms: Option<f64>,
-    /// Whether it was the first of its process.
+    /// Whether the request was the first of its process; once a request, as well.
     pub cold_start: Option<bool>,
 }

@@ -1,7 +1,7 @@
 //! The reference: what the model saw and said on its validation set. `profile.json` in the bundle.
 //!
 //! Numbers only, no sentences: a column for each signal with a row for each sentence, so that windows of any length can
-//! be resampled from it with the signals' dependence on each other. A bundle's profile is about 50 kB.
+//! be resampled from it with the signals' dependence on each other. A bundle's profile is about 55 kB.
 
 use std::collections::BTreeMap;
 

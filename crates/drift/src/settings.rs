@@ -98,7 +98,7 @@ pub struct Service {
     pub refused_share: Limits,
     /// 95th percentile of the time that a request took, in milliseconds.
     pub latency_p95_ms: Limits,
-    /// Share of predictions that were the first of their process, from 0 to 1.
+    /// Share of requests that were the first of their process, from 0 to 1.
     pub cold_start_share: Limits,
 }
 

@@ -1,6 +1,6 @@
 //! Distances, p-values and the estimate without labels, against scipy, statsmodels and numpy
 //! (`fixtures/make_drift.py`).
-#![allow(missing_docs, reason = "a test is read, not imported")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod common;
 

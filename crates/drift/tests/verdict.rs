@@ -1,5 +1,5 @@
 //! What is said of windows.
-#![allow(missing_docs, reason = "a test is read, not imported")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod common;
 
@@ -299,4 +299,19 @@ fn settings_that_make_no_sense_are_refused_by_name() {
     let settings = settings.unwrap();
     assert_eq!((settings.drift.min_records, settings.service.latency_p95_ms.alert), (200, 50.0));
     assert_eq!(settings.drift.alert_level, 0.01);
+}
+
+#[test]
+fn the_settings_in_the_documentation_are_the_defaults() {
+    let text = include_str!("../../../docs/drift.md");
+    let (_, yaml) = text.split_once("```yaml\n").unwrap();
+    let (yaml, _) = yaml.split_once("```").unwrap();
+    assert_eq!(Settings::parse(yaml).unwrap(), Settings::default());
+    // Every key of the defaults is there, so that nothing is missing in the documentation.
+    let keys = serde_json::to_value(Settings::default()).unwrap();
+    for (section, settings) in keys.as_object().unwrap() {
+        for key in settings.as_object().unwrap().keys() {
+            assert!(yaml.contains(&format!("{key}: ")), "{section}.{key}");
+        }
+    }
 }

@@ -135,7 +135,9 @@ pub fn window(
             }
         }
     }
-    kept.iter().for_each(|observation| window.take(observation));
+    for observation in &kept {
+        window.take(observation);
+    }
     bar.finish_and_clear();
     Ok(window)
 }

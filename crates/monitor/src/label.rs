@@ -46,7 +46,7 @@ pub struct Options {
 #[derive(Debug, Default)]
 struct Labels {
     by_hash: bool,
-    labels: HashMap<String, Label>,
+    given: HashMap<String, Label>,
     /// Rows that have none yet.
     empty: usize,
 }
@@ -80,10 +80,10 @@ impl Labels {
             };
             let key = row.get(key).map(str::trim).filter(|key| !key.is_empty());
             let key = key.with_context(|| format!("{}: nothing says which record it is of", place()))?;
-            let before = labels.labels.insert(key.to_owned(), value);
+            let before = labels.given.insert(key.to_owned(), value);
             ensure!(before.is_none_or(|before| before == value), "{}: labelled 0 and 1 at once", place());
         }
-        ensure!(!labels.labels.is_empty(), "{}: no row has a label yet", path.display());
+        ensure!(!labels.given.is_empty(), "{}: no row has a label yet", path.display());
         Ok(labels)
     }
 
@@ -91,9 +91,9 @@ impl Labels {
     fn take(&mut self, record: &Record) -> Option<(Label, Label)> {
         let Record::Prediction(prediction) = record else { return None };
         let label = if self.by_hash {
-            self.labels.remove(prediction.text_hash.as_deref()?)
+            self.given.remove(prediction.text_hash.as_deref()?)
         } else {
-            self.labels.remove(&record.id())
+            self.given.remove(&record.id())
         };
         label.map(|label| (label, prediction.label))
     }
@@ -106,7 +106,7 @@ impl Labels {
 /// When the labels cannot be read, go with no record, or bundle, settings or records cannot be read.
 pub fn run(options: &Options) -> Result<ExitCode> {
     let mut labels = Labels::read(&options.labels)?;
-    let given = labels.labels.len();
+    let given = labels.given.len();
     let mut judge = options.reference.read()?;
     let digest = judge.digest.clone();
     let mut records = options.records.open()?;
@@ -128,7 +128,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let confusion = Confusion::of(&truths, &decisions)?;
     let report = judge.checker.check_with_labels(&window, Some(&confusion))?;
     let counts = json!({
-        "given": given, "found": truths.len(), "of_other_bundles": others, "not_found": labels.labels.len(),
+        "given": given, "found": truths.len(), "of_other_bundles": others, "not_found": labels.given.len(),
         "empty": labels.empty, "confusion": confusion,
     });
     if options.json {
@@ -153,7 +153,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     println!(
         "{given} labels: {} found, {others} of other bundles, {} not found; {} rows have no label yet",
         truths.len(),
-        labels.labels.len(),
+        labels.given.len(),
         labels.empty
     );
     Ok(exit_code(report.verdict))

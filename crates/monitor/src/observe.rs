@@ -29,8 +29,9 @@ pub fn observation(record: &Record, names: &mut Names) -> Option<Observation> {
                 label: one.label,
                 precision: Some(one.precision),
                 text_hash: one.text_hash.as_deref().and_then(|hash| u64::from_str_radix(hash, 16).ok()),
-                latency_ms: Some(one.total_ms),
-                cold_start: Some(one.cold_start),
+                // Of a request, not of each of its sentences.
+                latency_ms: (one.index == 0).then_some(one.total_ms),
+                cold_start: (one.index == 0).then_some(one.cold_start),
             };
             (&one.bundle, Outcome::Prediction(features))
         }

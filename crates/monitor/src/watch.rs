@@ -7,6 +7,7 @@ mod keep;
 mod notify;
 mod state;
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread;
@@ -131,9 +132,15 @@ fn message(report: &Report, event: state::Event, digest: &str) -> Message {
         state::Event::Reminded => "still ",
         state::Event::Over => "over: ",
     };
-    let mut text = format!("Wellformed, bundle {}: {what}{}. {}.", &digest[..12], report.verdict, headline(report));
+    let mut text = format!(
+        "Wellformed, bundle {}: {what}{}. {}.",
+        digest.get(..12).unwrap_or(digest),
+        report.verdict,
+        headline(report)
+    );
     for reason in report.reasons.iter().take(5) {
-        text += &format!("\n• {}: {}", reason.verdict, reason.text);
+        // Writing to a String cannot fail.
+        let _ = write!(text, "\n• {}: {}", reason.verdict, reason.text);
     }
     Message { text, event: event.name(), report: report.clone(), bundle: digest.to_owned() }
 }

@@ -1,5 +1,5 @@
 //! The commands that judge, run as a user runs them: `check`, `watch`, `report`, `label`, `export-candidates`.
-#![allow(missing_docs, clippy::unwrap_used, reason = "a test is read, not imported")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -135,6 +135,9 @@ impl Place {
             unknown_tokens: 0,
             characters: 5 * tokens,
             non_ascii_share: 0.0,
+            pieces_per_word: None,
+            frequent_share: None,
+            surprise: None,
             text_hash: Some(format!("{index:016x}")),
             explained: false,
             tokenization_ms: 0.1,
@@ -231,20 +234,20 @@ fn a_profile_that_is_not_the_bundles_is_refused() {
 fn labels_are_joined_by_id_or_by_hash_and_give_the_mcc_of_the_confusion_matrix() {
     let place = Place::new();
     let records = place.log("usual.jsonl", 600..1000, |_| {});
-    let mut by_id = "label,id,note\n".to_owned();
-    let mut by_hash = "text_hash\tlabel\n".to_owned();
+    let mut by_id = vec!["label,id,note".to_owned()];
+    let mut by_hash = vec!["text_hash\tlabel".to_owned()];
     let (mut both, mut rows) = ([[0_u64; 2]; 2], Vec::new());
     for (at, record) in records.iter().enumerate().take(200) {
         let Record::Prediction(one) = record else { unreachable!() };
         let truth = truth(600 + at);
         both[truth.index()][one.label.index()] += 1;
         rows.push(truth);
-        by_id += &format!("{},{},\n", truth.index(), record.id());
-        by_hash += &format!("{}\t{}\n", one.text_hash.as_deref().unwrap(), truth.index());
+        by_id.push(format!("{},{},", truth.index(), record.id()));
+        by_hash.push(format!("{}\t{}", one.text_hash.as_deref().unwrap(), truth.index()));
     }
-    by_id += "1,of-another-log,\n,not-yet,\n";
-    fs::write(place.path("labels.csv"), by_id).unwrap();
-    fs::write(place.path("labels.tsv"), by_hash).unwrap();
+    by_id.extend(["1,of-another-log,".to_owned(), ",not-yet,".to_owned()]);
+    fs::write(place.path("labels.csv"), by_id.join("\n")).unwrap();
+    fs::write(place.path("labels.tsv"), by_hash.join("\n")).unwrap();
     let [[tn, fp], [fn_, tp]] = both.map(|row| row.map(|count| count as f64));
     let mcc = (tp * tn - fp * fn_) / ((tp + fp) * (tp + fn_) * (tn + fp) * (tn + fn_)).sqrt();
     for (file, missing) in [("labels.csv", 1), ("labels.tsv", 0)] {
@@ -432,6 +435,24 @@ fn problems_count_as_defects_or_refusals() {
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["service"]["problems"], json!({"internal": 20, "empty_sentence": 20}));
     assert_eq!(report["reasons"][0]["code"], "defect_share");
+}
+
+#[test]
+fn a_request_with_many_sentences_is_one_cold_start_and_one_latency() {
+    let place = Place::new();
+    // The first request of the process has a hundred sentences; three hundred requests of one sentence follow.
+    place.log("log.jsonl", 600..1000, |one| {
+        let number: u32 = one.request_id.trim_start_matches("request-").parse().unwrap();
+        if number < 700 {
+            (one.request_id, one.index) = ("request-600".to_owned(), number - 600);
+            (one.cold_start, one.total_ms) = (true, 900.0);
+        }
+    });
+    let output = place.monitor(&["check", "--json", "log.jsonl"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["service"]["cold_start_share"], json!(1.0 / 301.0));
+    assert_eq!(report["service"]["latency_ms"][1], 2.0);
 }
 
 fn write(path: &Path, records: &[Record]) {

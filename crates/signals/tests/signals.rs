@@ -1,5 +1,5 @@
 //! Signals of sentences that are our own.
-#![allow(missing_docs, reason = "a test is read, not imported")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use wellformed_signals::{Reference, SignalError, Signals};
 
@@ -19,7 +19,7 @@ fn vocabulary() -> Vec<String> {
 fn corpus() -> Vec<Vec<u32>> {
     let nouns = ["baker", "farmer", "teapot"];
     let mut sentences = Vec::new();
-    for round in 0..30 {
+    for round in 0..40 {
         for (a, first) in nouns.iter().enumerate() {
             let second = nouns[(a + round) % 3];
             let verb = if round % 2 == 0 { "opened" } else { "saw" };
@@ -50,12 +50,12 @@ fn a_word_taken_apart_counts_as_one_word_and_an_unseen_one_is_not_frequent() {
 
 #[test]
 fn surprise_is_the_mean_of_minus_log2_of_the_smoothed_shares() {
-    // By hand. "the": 180 in the corpus, after [CLS] 90, after "and" 90. 90 sentences of 10 pairs and 172
-    // classes: prior(the) = (180 + 1) / (900 + 172), P(the | [CLS]) = (90 + 8 · prior) / (90 + 8), and P([SEP] | the) has a
-    // count of 0 and prior([SEP]) = (90 + 1) / (900 + 172).
-    let all = 900.0 + 172.0;
-    let first = (90.0 + 8.0 * 181.0 / all) / 98.0;
-    let last = (0.0 + 8.0 * 91.0 / all) / (180.0 + 8.0);
+    // By hand: 120 sentences of 10 pairs, and 172 classes. "the" follows 240 times, 120 of them [CLS]: its prior is
+    // (240 + 1) / (1200 + 172), and P(the | [CLS]) = (120 + 8 · prior) / (120 + 8). [SEP] follows 120 times, but never
+    // "the", which comes first 240 times.
+    let all = 1200.0 + 172.0;
+    let first = (120.0 + 8.0 * 241.0 / all) / (120.0 + 8.0);
+    let last = (0.0 + 8.0 * 121.0 / all) / (240.0 + 8.0);
     let expected = (-f64::log2(first) - f64::log2(last)) / 2.0;
     let found = signals("the").surprise;
     // Stored in steps of 1/16 bit.

@@ -1,5 +1,5 @@
 //! Predictions without a model.
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, clippy::unwrap_used, reason = "each test file uses its part; a failed unwrap is a failed test")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -32,7 +32,7 @@ pub(super) fn histograms(title: &str, reference: &Histogram, window: &Histogram)
     };
     let flag = a.len() == 2;
     let label = |value: f64| {
-        if value.abs() >= 10.0 { format!("{value:.0}") } else { format!("{value:.1}") }
+        if value.abs() >= 10.0 || value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value:.1}") }
     };
     html! {
         svg class="chart" viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label={ (title) ": reference and window" } {
@@ -45,7 +45,9 @@ pub(super) fn histograms(title: &str, reference: &Histogram, window: &Histogram)
             } @else {
                 text x="0" y="140" { (label(reference.low)) }
                 text x=(WIDTH / 2.0) y="140" text-anchor="middle" { (label(f64::midpoint(reference.low, reference.high))) }
-                text x=(WIDTH) y="140" text-anchor="end" { (label(reference.high)) " and more" }
+                text x=(WIDTH) y="140" text-anchor="end" {
+                    (label(reference.high)) @if reference.high > 1.0 { " and more" }
+                }
             }
             text class="scale" x=(WIDTH) y="10" text-anchor="end" { (format!("{:.0} %", 100.0 * highest)) }
         }
@@ -67,7 +69,8 @@ pub(super) fn timeline(
     let highest = top.unwrap_or_else(|| points.iter().fold(1e-9_f64, |most, point| most.max(point.1)));
     let y = |value: f64| BASE - (value / highest).clamp(0.0, 1.0) * (BASE - 14.0);
     let bar = (step_ms as f64 / span * WIDTH).max(1.5);
-    let shown = |value: f64| if highest > 1.5 { format!("{value:.0}") } else { format!("{:.0} %", 100.0 * value) };
+    // A figure with a fixed top is a share.
+    let shown = |value: f64| if top.is_none() { format!("{value:.0}") } else { format!("{:.0} %", 100.0 * value) };
     html! {
         svg class="chart" viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label=(title) {
             @for (x, value) in &points {

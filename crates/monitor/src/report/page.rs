@@ -8,7 +8,7 @@ use wellformed_drift::check::{PerformanceReport, SignalReport};
 use wellformed_drift::performance::Performance;
 use wellformed_drift::profile::Source;
 use wellformed_drift::window::Step;
-use wellformed_drift::{Report, Settings, Signal, Verdict};
+use wellformed_drift::{Area, Report, Settings, Signal, Verdict};
 
 use crate::judge::{headline, moment};
 use crate::read::Tally;
@@ -42,7 +42,7 @@ pub struct Facts<'a> {
 
 /// The page as HTML: one file, nothing loaded.
 pub fn page(report: &Report, facts: &Facts<'_>) -> String {
-    let word = sentence(report.verdict);
+    let word = sentence(report);
     let markup = html! {
         (DOCTYPE)
         html lang="en" {
@@ -77,12 +77,15 @@ pub fn page(report: &Report, facts: &Facts<'_>) -> String {
     markup.into_string()
 }
 
-fn sentence(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Ok => "Predictions are as they were when the model was measured",
-        Verdict::InsufficientData => "Too few sentences to say",
-        Verdict::Warn => "Something has moved: look at it",
-        Verdict::Alert => "This is no longer what the model was measured on",
+fn sentence(report: &Report) -> &'static str {
+    match (report.verdict, report.reasons.first().map(|reason| reason.area)) {
+        (Verdict::Ok, _) => "Predictions are as they were when the model was measured",
+        (Verdict::InsufficientData, _) => "Too few sentences to say",
+        (Verdict::Warn, _) => "Something has moved: look at it",
+        (Verdict::Alert, Some(Area::Configuration)) => "Something is put together wrongly",
+        (Verdict::Alert, Some(Area::Service)) => "The service is beyond its limits",
+        (Verdict::Alert, Some(Area::Performance)) => "The decisions are worse than they were",
+        (Verdict::Alert, _) => "This is no longer what the model was measured on",
     }
 }
 

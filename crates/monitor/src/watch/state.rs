@@ -94,15 +94,15 @@ impl State {
                 }
             }
         };
-        let alarm = match (&self.alarm, event) {
-            // What was told stays told, so that a signal that comes and goes does not ring each time.
-            (Some(alarm), None) => alarm.clone(),
-            _ => {
-                if let Some(before) = &self.alarm {
-                    codes.extend(before.codes.iter().filter(|code| !codes.contains(code)).cloned().collect::<Vec<_>>());
-                }
-                Alarm { verdict: report.verdict, codes, told: now.into() }
-            }
+        // What was told stays told, so that a signal that comes and goes does not ring each time.
+        let before = self.alarm.as_ref();
+        let alarm = if let (Some(alarm), None) = (before, event) {
+            alarm.clone()
+        } else {
+            let known = before.map_or(&[][..], |alarm| &alarm.codes);
+            let gone: Vec<String> = known.iter().filter(|code| !codes.contains(code)).cloned().collect();
+            codes.extend(gone);
+            Alarm { verdict: report.verdict, codes, told: now.into() }
         };
         Next { event, state: Self { alarm: Some(alarm) } }
     }
