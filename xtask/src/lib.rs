@@ -6,6 +6,7 @@
 pub mod bench;
 pub mod check;
 pub mod environment;
+pub mod image;
 pub mod params_file;
 pub mod plots;
 pub mod preset;

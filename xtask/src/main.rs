@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use xtask::bench::{self, ColdStarts, Inference, Monitoring, Serving, Training};
 use xtask::check;
 use xtask::environment::{DVC, Environment};
+use xtask::image::image;
 use xtask::params_file::ParamsFile;
 use xtask::plots;
 use xtask::preset::Preset;
@@ -78,6 +79,15 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
         arguments: Vec<String>,
     },
+    /// The container images of what predicts: build one, hold it against what it should be, ask it, push it.
+    ///
+    /// `cargo xtask image --help` says more. The default is AWS Lambda's image, of models/bundle.
+    #[command(disable_help_flag = true)]
+    Image {
+        /// Passed on to the binary `image`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
+        arguments: Vec<String>,
+    },
     /// Put the model into service: gate, image, registry, a version of the function, canary, everybody.
     ///
     /// `cargo xtask release --help` says more; deploy.yaml says where and how carefully.
@@ -138,6 +148,7 @@ fn main() -> ExitCode {
 fn act(task: Task) -> Result<u8> {
     let root = root();
     let done = match task {
+        Task::Image { arguments } => return image(&root, &arguments),
         Task::Release { arguments } => return release(&root, "run", &arguments),
         Task::Rollback { arguments } => return release(&root, "rollback", &arguments),
         Task::Releases { arguments } => return release(&root, "list", &arguments),

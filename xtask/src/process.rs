@@ -15,6 +15,23 @@ pub fn root() -> PathBuf {
     here.ancestors().find(|folder| folder.join("dvc.yaml").is_file()).unwrap_or(built).to_owned()
 }
 
+/// The binary of one of the crates, built by itself: who wants it must not wait for everything that trains to be
+/// compiled. With `WELLFORMED_BINARIES` it is the one in that folder, and nothing is built.
+///
+/// # Errors
+///
+/// When it cannot be built.
+pub fn tool(root: &Path, name: &str) -> Result<PathBuf> {
+    if let Some(folder) = std::env::var_os("WELLFORMED_BINARIES") {
+        return Ok(PathBuf::from(folder).join(name));
+    }
+    let package = format!("wellformed-{name}");
+    run(cargo().args(["build", "--release", "--locked", "--quiet", "--package", &package, "--bins"]))?;
+    let target = std::env::var_os("CARGO_TARGET_DIR");
+    let target = target.map_or_else(|| root.join("target"), |target| root.join(target));
+    Ok(target.join("release").join(name))
+}
+
 /// The command line, as a person would type it.
 pub fn describe(command: &Command) -> String {
     let mut line = command.get_program().to_string_lossy().into_owned();

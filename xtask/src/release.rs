@@ -1,13 +1,13 @@
 //! `cargo xtask release`, `rollback` and `releases`: builds the binary of `crates/release` and runs it. What it can do is
 //! its own `--help`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::Result;
 
 use crate::environment::{AWS, DVC, Environment};
-use crate::process::{cargo, quietly, run, status};
+use crate::process::{quietly, status, tool};
 
 /// Builds and runs the binary with one of its tasks (`run`, `rollback`, `list`) and these arguments; its exit code,
 /// which says how it ended.
@@ -17,7 +17,7 @@ use crate::process::{cargo, quietly, run, status};
 /// When it cannot be built or started, or what it needs cannot be installed.
 pub fn release(root: &Path, task: &str, arguments: &[String]) -> Result<u8> {
     let asks = |name: &str| arguments.iter().any(|one| one == name || one.starts_with(&format!("{name}=")));
-    let mut command = Command::new(binary(root)?);
+    let mut command = Command::new(tool(root, "release")?);
     command.arg(task).args(arguments).current_dir(root);
     if !asks("--help") && !asks("-h") {
         // The gate asks DVC.
@@ -42,16 +42,4 @@ pub fn release(root: &Path, task: &str, arguments: &[String]) -> Result<u8> {
 /// Whether the program is there and starts: a version manager's shim may be there without anything behind it.
 fn works(program: &str) -> bool {
     quietly(Command::new(program).arg("--version")).is_ok_and(|(done, _)| done)
-}
-
-fn binary(root: &Path) -> Result<PathBuf> {
-    if let Some(folder) = std::env::var_os("WELLFORMED_BINARIES") {
-        return Ok(PathBuf::from(folder).join("release"));
-    }
-    // By itself: a release must not wait for everything that trains to be compiled.
-    let build = ["build", "--release", "--locked", "--quiet", "--package", "wellformed-release", "--bins"];
-    run(cargo().args(build))?;
-    let target = std::env::var_os("CARGO_TARGET_DIR");
-    let target = target.map_or_else(|| root.join("target"), |target| root.join(target));
-    Ok(target.join("release/release"))
 }

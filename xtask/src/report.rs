@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::environment::{DVC, Environment};
-use crate::process::{cargo, run};
+use crate::process::{run, tool};
 
 /// Builds and runs the binary with these arguments.
 ///
@@ -19,14 +19,5 @@ pub fn report(root: &Path, arguments: &[String]) -> Result<()> {
     if (asks("--diff") || asks("--sweep")) && !asks("--dvc") && !asks("--help") {
         Environment::ensure(root, DVC)?;
     }
-    let folder = if let Some(folder) = std::env::var_os("WELLFORMED_BINARIES") {
-        folder.into()
-    } else {
-        // By itself: a report must not wait for everything that trains to be compiled.
-        let build = ["build", "--release", "--locked", "--quiet", "--package", "wellformed-report", "--bins"];
-        run(cargo().args(build))?;
-        let target = std::env::var_os("CARGO_TARGET_DIR");
-        target.map_or_else(|| root.join("target"), |target| root.join(target)).join("release")
-    };
-    run(Command::new(folder.join("report")).args(arguments).current_dir(root))
+    run(Command::new(tool(root, "report")?).args(arguments).current_dir(root))
 }

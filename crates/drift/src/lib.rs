@@ -12,7 +12,7 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let profile: Profile = unimplemented!();
 //! let mut checker = Checker::new(profile, Settings::default(), Expected::default())?;
-//! let mut window = checker.window();
+//! let mut window = checker.window()?;
 //! for observation in observations() {
 //!     window.take(&observation);
 //! }
