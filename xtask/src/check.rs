@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::environment::{AWS, DVC, Environment, LINT, MONITOR, ONNX, WANDB};
+use crate::environment::{AWS, DVC, Environment, IMAGE, LINT, MONITOR, ONNX, WANDB};
 use crate::process::{cargo, quietly, run, status};
 use crate::repro::{UNREACHABLE, VALIDATION, binary, build, needs};
 
@@ -23,7 +23,8 @@ use crate::repro::{UNREACHABLE, VALIDATION, binary, build, needs};
 /// 6. the model against Hugging Face transformers on the real base model, which `fetch` brings if it can;
 /// 7. the pipeline under real DVC: small runs in a copy of the project, remotes, experiments, a clone without data;
 /// 8. the templates of infra/, and DVC's remote on S3 under their policies, against moto;
-/// 9. releases against moto, a registry, and the pushed images themselves: canary, crash, rollback, killed at every step.
+/// 9. the image of `Dockerfile.lambda`: built twice to the same digest, inspected, run under Lambda's limits, pushed;
+/// 10. releases against moto, a registry, and the pushed images themselves: canary, crash, rollback, killed at every step.
 ///
 /// # Errors
 ///
@@ -33,6 +34,7 @@ pub fn test(root: &Path) -> Result<()> {
     Environment::ensure(root, ONNX)?;
     Environment::ensure(root, WANDB)?;
     Environment::ensure(root, AWS)?;
+    Environment::ensure(root, IMAGE)?;
     Environment::ensure(root, MONITOR)?;
     run(cargo().args(["test", "--release", "--locked", "--workspace"]))?;
     build(&[])?;

@@ -57,6 +57,13 @@ pub const WANDB: Recipe =
 pub const MONITOR: Recipe =
     Recipe { folder: ".venv-monitor", requirements: "requirements-monitor.txt", what: "osmem-server (20 MB)" };
 
+/// CycloneDX's validator, which the tests hold an image's bill of materials against.
+pub const IMAGE: Recipe = Recipe {
+    folder: ".venv-image",
+    requirements: "bench/requirements-image.txt",
+    what: "CycloneDX's validator (about 40 MB)",
+};
+
 /// AWS's command line and GTO, for `cargo xtask release`; moto's server, which stands in for AWS in the tests.
 pub const AWS: Recipe = Recipe {
     folder: ".venv-aws",

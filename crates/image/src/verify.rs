@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use wellformed_core::bundle::{MANIFEST, Manifest};
+use wellformed_core::bundle::{MANIFEST, MODEL, MODEL_INT8, Manifest, PROFILE, SIGNALS, TOKENIZER};
 
 use crate::builder::{BUNDLE_LABEL, Target};
 use crate::cold_start::{ColdStart, cold_start};
@@ -213,7 +213,7 @@ fn expected_files(entries: &[Entry], target: Target) -> Check {
             }
             Kind::File if entry.path == target.program() => true,
             Kind::File if folder == BUNDLE => {
-                [MANIFEST, "tokenizer.json", "profile.json", "model.onnx", "model.int8.onnx"].contains(&name)
+                [MANIFEST, TOKENIZER, PROFILE, SIGNALS, MODEL, MODEL_INT8].contains(&name)
             }
             _ => false,
         };
@@ -232,7 +232,8 @@ fn expected_files(entries: &[Entry], target: Target) -> Check {
     check("it holds the program, the bundle, and nothing else", passed, said)
 }
 
-/// The bundle's manifest is the expected one, and every file of it that is there has its digest.
+/// The bundle's manifest is the expected one, and every file of it has its digest. Only the model that is not served may
+/// be missing.
 fn bundle(image: &Image, entries: &[Entry], expected: &str) -> Check {
     let name = "the bundle is the expected one";
     let manifest = image.layout.file(&format!("{BUNDLE}/{MANIFEST}"));
@@ -246,13 +247,13 @@ fn bundle(image: &Image, entries: &[Entry], expected: &str) -> Check {
     if !manifest.is_sealed() || manifest.digest != expected {
         return check(name, false, manifest.digest);
     }
-    let model = format!("{BUNDLE}/{}", manifest.default_precision.file());
+    let spare = [MODEL, MODEL_INT8].into_iter().find(|model| *model != manifest.default_precision.file());
     let mut problems = Vec::new();
     for (file, entry) in &manifest.files {
         let path = format!("{BUNDLE}/{file}");
         match entries.iter().find(|it| it.path == path) {
             Some(found) if found.sha256 != entry.sha256 => problems.push(format!("{file} has another digest")),
-            None if path == model => problems.push(format!("{file}, which is served, is missing")),
+            None if spare != Some(file.as_str()) => problems.push(format!("{file} is missing")),
             _ => {}
         }
     }
