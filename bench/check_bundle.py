@@ -67,8 +67,8 @@ def main() -> None:
         changed = int(((ours > threshold) != (theirs > threshold)).sum())
         print(
             f"{file}: passes onnx.checker {onnx.__version__}; {len(sentences)} sentences against ONNX Runtime "
-            f"{onnxruntime.__version__}: probabilities differ by at most {difference.max():.1e}, {difference.mean():.1e} "
-            f"on average; {changed} decisions differ"
+            f"{onnxruntime.__version__}: probabilities differ by at most {difference.max():.1e}, on average by "
+            f"{difference.mean():.1e}; {changed} decisions differ"
         )
         largest, mean = BOUNDS[precision]
         broken |= difference.max() > largest or difference.mean() > mean

@@ -200,6 +200,8 @@ impl Shop {
             "--rm",
             "--format",
             "oci",
+            "--timestamp",
+            "0",
             &container,
             &format!("oci:{}:built", folder.display()),
         ]);
