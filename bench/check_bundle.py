@@ -19,8 +19,9 @@ import onnx
 import onnxruntime
 from tokenizers import Tokenizer
 
-# Largest difference of a probability. fp32: rounding. int8: where two engines' 32-bit rounding puts an activation on
-# either side of a step, logits move by a step of the quantisation; so the mean is bounded tightly and the largest loosely.
+# Largest difference of a probability, and the mean. fp32: rounding. int8: where two engines' 32-bit rounding puts an
+# activation on either side of a step, logits move by a step of the quantisation; so the mean is bounded tightly and the
+# largest loosely.
 BOUNDS = {"fp32": (1e-5, 1e-6), "int8": (5e-2, 1e-3)}
 
 
