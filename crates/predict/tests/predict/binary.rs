@@ -1,7 +1,7 @@
 //! The binary, on a small bundle.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
@@ -34,7 +34,11 @@ fn run(arguments: &[&str]) -> Output {
 fn fed(arguments: &[&str], input: &[u8]) -> Output {
     let mut child =
         predict().args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(input).unwrap();
+    // Who refuses its arguments is gone before it has read anything.
+    match child.stdin.take().unwrap().write_all(input) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+        written => written.unwrap(),
+    }
     child.wait_with_output().unwrap()
 }
 
