@@ -9,8 +9,7 @@
 //! use wellformed_drift::{Checker, Expected, Observation, Profile, Settings};
 //!
 //! # fn observations() -> Vec<Observation> { Vec::new() }
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let profile: Profile = unimplemented!();
+//! # fn example(profile: Profile) -> Result<(), Box<dyn std::error::Error>> {
 //! let mut checker = Checker::new(profile, Settings::default(), Expected::default())?;
 //! let mut window = checker.window()?;
 //! for observation in observations() {

@@ -380,12 +380,13 @@ impl Steps<'_> {
             self.tools.cloud.delete_alias(function, alias)?;
             return Ok(format!("the alias {alias} is gone, as before: nothing is in service"));
         };
-        if now.routing != Routing::all(&before) {
-            if before != version && !now.routing.reaches(&version) {
-                return Ok(format!("somebody else moved the alias {alias} to version {}", now.routing.version));
-            }
-            self.move_to(&now, &Routing::all(&before))?;
+        let whole = Routing::all(&before);
+        if now.routing != whole && before != version && !now.routing.reaches(&version) {
+            return Ok(format!("somebody else moved the alias {alias} to version {}", now.routing.version));
         }
+        // Also where it is there already: what moved it may have outlived the release that asked for it, and still be on
+        // its way. The alias's new revision makes AWS refuse it.
+        self.tools.cloud.move_alias(function, alias, &whole, &now.revision)?;
         let said = format!("{alias} is version {before} again");
         // Its answers are not ours to judge, but a person should know.
         let records = self.tools.store.list().unwrap_or_default();

@@ -17,7 +17,7 @@ fn expectations(image: &Image) -> Expectations {
 }
 
 #[test]
-#[ignore = "builds an image: the command is at the top of main.rs"]
+#[ignore = "builds an image, with buildah, skopeo and runc as root: `cargo xtask test` runs it"]
 fn the_image_is_fit_under_half_a_processor_and_512_mb() {
     let Some(built) = built() else { return };
     let found = verify(&built.image, &expectations(&built.image)).unwrap();
@@ -32,7 +32,7 @@ fn the_image_is_fit_under_half_a_processor_and_512_mb() {
 }
 
 #[test]
-#[ignore = "builds an image: the command is at the top of main.rs"]
+#[ignore = "builds an image, with buildah, skopeo and runc as root: `cargo xtask test` runs it"]
 fn the_same_commit_gives_the_same_digest_without_any_cache() {
     let Some(built) = built() else { return };
     let mut request = built.request.clone();
@@ -48,7 +48,7 @@ fn the_same_commit_gives_the_same_digest_without_any_cache() {
 }
 
 #[test]
-#[ignore = "builds an image: the command is at the top of main.rs"]
+#[ignore = "builds an image, with buildah, skopeo and runc as root: `cargo xtask test` runs it"]
 fn files_are_of_1970_and_the_labels_of_each_build_are_its_own() {
     let Some(built) = built() else { return };
     let mut request = built.request.clone();
@@ -68,7 +68,7 @@ fn files_are_of_1970_and_the_labels_of_each_build_are_its_own() {
 }
 
 #[test]
-#[ignore = "builds an image: the command is at the top of main.rs"]
+#[ignore = "builds an image, with buildah, skopeo and runc as root: `cargo xtask test` runs it"]
 fn another_bundle_other_answers_and_a_budget_that_is_too_small_are_found() {
     let Some(built) = built() else { return };
     let mut expected = expectations(&built.image);
@@ -91,7 +91,7 @@ fn another_bundle_other_answers_and_a_budget_that_is_too_small_are_found() {
 }
 
 #[test]
-#[ignore = "builds an image: the command is at the top of main.rs"]
+#[ignore = "builds an image, with buildah, skopeo and runc as root: `cargo xtask test` runs it"]
 fn a_program_that_cannot_start_says_why() {
     let Some(built) = built() else { return };
     let prepared = Prepared::new(&built.image).unwrap();
@@ -103,7 +103,7 @@ fn a_program_that_cannot_start_says_why() {
 }
 
 #[test]
-#[ignore = "builds an image: the command is at the top of main.rs"]
+#[ignore = "builds an image, with buildah, skopeo and runc as root: `cargo xtask test` runs it"]
 fn a_program_that_needs_more_memory_than_it_gets_is_ended() {
     let Some(built) = built() else { return };
     let prepared = Prepared::new(&built.image).unwrap();
@@ -129,7 +129,7 @@ fn a_program_that_needs_more_memory_than_it_gets_is_ended() {
 }
 
 #[test]
-#[ignore = "builds an image: the command is at the top of main.rs"]
+#[ignore = "builds an image, with buildah, skopeo and runc as root: `cargo xtask test` runs it"]
 fn a_damaged_layer_is_found_when_the_image_is_opened() {
     let Some(built) = built() else { return };
     let folder = tempfile::tempdir().unwrap();

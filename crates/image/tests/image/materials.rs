@@ -16,7 +16,7 @@ fn names<'a>(bill: &'a Value, scope: &str) -> BTreeSet<&'a str> {
 }
 
 #[test]
-#[ignore = "builds an image: the command is at the top of main.rs"]
+#[ignore = "builds an image, with buildah, skopeo and runc as root: `cargo xtask test` runs it"]
 fn the_bill_of_materials_lists_what_is_linked_and_nothing_of_the_pipeline() {
     let Some(built) = built() else { return };
     let bill = sbom(&root(), &built.image, Target::Lambda).unwrap();
@@ -39,7 +39,7 @@ fn the_bill_of_materials_lists_what_is_linked_and_nothing_of_the_pipeline() {
 }
 
 #[test]
-#[ignore = "builds an image, and needs bench/requirements-image.txt in .venv-image"]
+#[ignore = "builds an image, and needs bench/requirements-image.txt in .venv-image: `cargo xtask test` runs it"]
 fn the_bill_of_materials_is_valid_by_the_schema_of_cyclonedx() {
     let Some(built) = built() else { return };
     let python = root().join(".venv-image/bin/python");

@@ -55,7 +55,7 @@ impl Drop for Registry {
 }
 
 #[test]
-#[ignore = "builds an image: the command is at the top of main.rs"]
+#[ignore = "builds an image, with buildah, skopeo and runc as root: `cargo xtask test` runs it"]
 fn what_comes_back_from_a_registry_is_what_was_pushed() {
     let Some(built) = built() else { return };
     let Some(registry) = Registry::start() else { return };
@@ -74,7 +74,7 @@ fn what_comes_back_from_a_registry_is_what_was_pushed() {
 }
 
 #[test]
-#[ignore = "builds an image: the command is at the top of main.rs"]
+#[ignore = "builds an image, with buildah, skopeo and runc as root: `cargo xtask test` runs it"]
 fn a_tag_that_is_taken_is_not_overwritten() {
     let Some(built) = built() else { return };
     let Some(registry) = Registry::start() else { return };
@@ -90,7 +90,7 @@ fn a_tag_that_is_taken_is_not_overwritten() {
 }
 
 #[test]
-#[ignore = "builds an image: the command is at the top of main.rs"]
+#[ignore = "builds an image, with buildah, skopeo and runc as root: `cargo xtask test` runs it"]
 fn a_registry_that_is_down_is_an_error_and_not_an_empty_one() {
     let Some(built) = built() else { return };
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

@@ -11,7 +11,7 @@ use wellformed_release::record::Record;
 use wellformed_release::state::{Route, State};
 
 use crate::shop::{Ended, Run, Shop, aws, ended};
-use crate::stand_in::{Kill, Seen, StandIn, missing};
+use crate::stand_in::{Fate, Kill, Seen, StandIn, missing};
 
 const PATIENCE: Duration = Duration::from_mins(3);
 const FORCE: &[&str] = &["--force", "--reason", "a test"];
@@ -336,25 +336,25 @@ fn killed_at_every_step_and_run_again() {
     // At a request: before it is served, or after it, but before its answer arrives.
 
     for name in ["code", "publish", "split", "watch", "promote"] {
-        for serves in [false, true] {
+        for fate in [Fate::Lost, Fate::Served] {
             variation += 1;
             shop.candidate(Run::Better, variation);
             let number = shop.records().len();
-            stand_in.kill(Kill { at: moment(name), serves });
+            stand_in.kill(Kill { at: moment(name), fate });
             let child = shop.begin(&stand_in, FORCE);
             stand_in.victim(child.id());
             let killed = ended(child.wait_with_output().unwrap());
-            assert!(stand_in.has_killed() && killed.code.is_none(), "{name}, {serves}: {}", killed.said);
+            assert!(stand_in.has_killed() && killed.code.is_none(), "{name}, {fate:?}: {}", killed.said);
             // Nobody was sent to the new version beyond the canary's share, unless its canary was right.
             let (main, shares) = shop.alias(&stand_in);
-            let promoted = name == "promote" && serves;
-            assert_eq!(main, (if promoted { version + 1 } else { version }).to_string(), "{name}, {serves}");
+            let promoted = name == "promote" && fate == Fate::Served;
+            assert_eq!(main, (if promoted { version + 1 } else { version }).to_string(), "{name}, {fate:?}");
             if let Some(share) = shares[(version + 1).to_string()].as_f64() {
-                assert!((share - 0.5).abs() < 1e-9, "{name}, {serves}: {shares}");
+                assert!((share - 0.5).abs() < 1e-9, "{name}, {fate:?}: {shares}");
             }
             // Callers get right answers meanwhile.
-            assert!((0..3).all(|_| !stand_in.call("kill").1), "{name}, {serves}");
-            if name == "watch" && serves {
+            assert!((0..3).all(|_| !stand_in.call("kill").1), "{name}, {fate:?}");
+            if name == "watch" && fate == Fate::Served {
                 // Or it is undone.
                 let undone = shop.run(&stand_in, &["rollback"]);
                 expect(&undone, 4, &["undone", &format!("live is version {version} as before")]);
@@ -365,10 +365,26 @@ fn killed_at_every_step_and_run_again() {
                 let again = shop.release(&stand_in, FORCE);
                 version += 1;
                 expect(&again, 0, &["continues", &format!("is version {version}")]);
-                assert_eq!(shop.records().len(), number + 1, "{name}, {serves}: continued, not begun again");
+                assert_eq!(shop.records().len(), number + 1, "{name}, {fate:?}: continued, not begun again");
             }
-            assert_eq!(shop.alias(&stand_in), (version.to_string(), Value::Null), "{name}, {serves}");
+            assert_eq!(shop.alias(&stand_in), (version.to_string(), Value::Null), "{name}, {fate:?}");
         }
     }
     assert!(shop.records().iter().all(|record| record.state.is_over()));
+}
+
+#[test]
+#[ignore = "needs moto, a registry, buildah, runc and root: `cargo xtask test` runs it"]
+fn what_a_dead_release_had_asked_for_does_not_come_true_after_it_was_undone() {
+    let Some((stand_in, shop)) = in_service("kill") else { return };
+    shop.candidate(Run::Better, 2);
+    stand_in.kill(Kill { at: moment("split"), fate: Fate::Late });
+    let mut child = shop.begin(&stand_in, &[]);
+    stand_in.victim(child.id());
+    assert!(child.wait().unwrap().code().is_none(), "it was not killed");
+    let first = ("1".to_owned(), Value::Null);
+    assert_eq!(shop.alias(&stand_in), first, "the request is still on its way");
+    expect(&shop.run(&stand_in, &["rollback"]), 4, &["undone", "live is version 1 as before"]);
+    assert_eq!(stand_in.let_through(), 412, "refused, because the alias has another revision");
+    assert_eq!(shop.alias(&stand_in), first);
 }

@@ -2,6 +2,7 @@
 //! better than the other by scipy's word (crates/report/tests/fixtures), and the small bundle of infer's tests.
 
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -228,11 +229,11 @@ impl Shop {
         self.run(stand_in, &all)
     }
 
-    /// The same, begun.
+    /// The same, begun, as the leader of a group of processes.
     pub(crate) fn begin(&self, stand_in: &StandIn, arguments: &[&str]) -> Child {
         let image = self.image();
         let all = [&["run", "--image", image.to_str().unwrap()], arguments].concat();
-        self.command(stand_in, &all).spawn().unwrap()
+        self.command(stand_in, &all).process_group(0).spawn().unwrap()
     }
 
     /// The binary, to its end.

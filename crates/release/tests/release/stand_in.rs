@@ -37,8 +37,20 @@ pub(crate) struct Seen {
 pub(crate) struct Kill {
     /// The request that it is killed at.
     pub(crate) at: Box<dyn FnMut(&Seen) -> bool + Send>,
-    /// Whether the request is still served.
-    pub(crate) serves: bool,
+    /// What becomes of that request.
+    pub(crate) fate: Fate,
+}
+
+/// What becomes of the request that a release is killed at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// The machine died before it was served.
+    Lost,
+    /// The machine died after it was served, before its answer arrived.
+    Served,
+    /// Only the process died. The program that it had asked lives on, and its request is served when
+    /// [`StandIn::let_through`] says so.
+    Late,
 }
 
 /// A program that ends with its owner.
@@ -71,6 +83,10 @@ struct State {
     invoked: HashMap<(String, String), usize>,
     kill: Option<Kill>,
     process: Option<u32>,
+    /// Whether the late request may go through.
+    go: bool,
+    /// What the late request was answered.
+    late: Option<u16>,
 }
 
 struct Shared {
@@ -179,12 +195,25 @@ impl StandIn {
     /// Kills the releasing process at a moment.
     pub(crate) fn kill(&self, kill: Kill) {
         let mut state = self.shared.state.lock().unwrap();
-        (state.kill, state.process) = (Some(kill), None);
+        (state.kill, state.process, state.go, state.late) = (Some(kill), None, false, None);
     }
 
     /// Says which process is to be killed.
     pub(crate) fn victim(&self, process: u32) {
         self.shared.state.lock().unwrap().process = Some(process);
+    }
+
+    /// Serves the late request now; the status that it is answered.
+    pub(crate) fn let_through(&self) -> u16 {
+        self.shared.state.lock().unwrap().go = true;
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.shared.state.lock().unwrap().late {
+                return status;
+            }
+            assert!(start.elapsed() < PATIENCE, "the late request never came through");
+            thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Whether it was killed.
@@ -269,14 +298,22 @@ impl Shared {
             let mut state = self.state.lock().unwrap();
             state.kill.as_mut().is_some_and(|kill| (kill.at)(&seen)).then(|| state.kill.take().unwrap())
         };
-        if dies.as_ref().is_some_and(|kill| !kill.serves) {
-            self.kill();
-            return;
+        let fate = dies.map(|kill| kill.fate);
+        match fate {
+            Some(Fate::Lost) => return self.kill(Fate::Lost),
+            Some(Fate::Late) => {
+                self.kill(Fate::Late);
+                while !self.state.lock().unwrap().go {
+                    thread::sleep(Duration::from_millis(10));
+                }
+            }
+            Some(Fate::Served) | None => {}
         }
         let reply = self.reply(&request, &seen, &body);
-        if dies.is_some() {
-            self.kill();
-            return;
+        match fate {
+            Some(Fate::Served) => return self.kill(Fate::Served),
+            Some(Fate::Late) => self.state.lock().unwrap().late = Some(reply.status),
+            Some(Fate::Lost) | None => {}
         }
         let mut response = Response::from_data(reply.body).with_status_code(reply.status);
         for (name, value) in reply.headers {
@@ -286,11 +323,13 @@ impl Shared {
         let _ = request.respond(response);
     }
 
-    fn kill(&self) {
+    fn kill(&self, fate: Fate) {
         let start = Instant::now();
         loop {
             if let Some(process) = self.state.lock().unwrap().process {
-                assert!(Command::new("kill").args(["-9", &process.to_string()]).status().unwrap().success());
+                // The process leads a group, which the programs that it has started belong to.
+                let target = if fate == Fate::Late { process.to_string() } else { format!("-{process}") };
+                assert!(Command::new("kill").args(["-9", "--", &target]).status().unwrap().success());
                 return;
             }
             assert!(start.elapsed() < PATIENCE, "nobody says which process is to be killed");
