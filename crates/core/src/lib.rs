@@ -5,6 +5,7 @@
 //! | [`label`] | | the two answers of the model |
 //! | [`precision`] | | the numbers that a model computes with |
 //! | [`bundle`] | | the manifest of what ships, `models/bundle/bundle.json` |
+//! | [`characters`] | | the characters of a sentence, counted |
 //! | [`files`] | | digests, and writes that are whole or nothing |
 //! | [`params`] | `params` | typed parameters |
 //! | [`dataset`] | `dataset` | splits, and the Arrow schema of the prepared data |
@@ -13,6 +14,7 @@
 //! Invariant: this crate knows nothing of Burn, of ONNX or of the network.
 
 pub mod bundle;
+pub mod characters;
 #[cfg(feature = "dataset")]
 pub mod dataset;
 pub mod files;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use wellformed_core::bundle::{Manifest, Precision, TOKENIZER};
+use wellformed_core::characters::Characters;
 use wellformed_core::dataset::{Example, Split};
 use wellformed_core::label::Label;
 use wellformed_drift::profile::{LEAST_SENTENCES, Source};
@@ -59,17 +60,15 @@ pub fn profile(
     Profile::build(source, &rows, Some(&labels)).map(Some).context("no profile can be made of the predictions")
 }
 
-/// A row of the profile, counted as a record of a prediction counts.
+/// A row of the profile.
 fn features(example: &Example, one: &Prediction, precision: Precision, reference: Option<&Reference>) -> Features {
-    let sentence = example.sentence.trim();
-    let characters = sentence.chars().count();
-    let others = sentence.chars().filter(|c| !c.is_ascii()).count();
+    let characters = Characters::of(&example.sentence);
     Features {
         tokens: one.tokens as u32,
         unknown_tokens: one.unknown_tokens as u32,
         truncated: one.truncated,
-        characters: Some(characters as u32),
-        non_ascii_share: Some(others as f64 / characters.max(1) as f64),
+        characters: Some(characters.count),
+        non_ascii_share: Some(characters.non_ascii_share),
         signals: reference.and_then(|reference| reference.signals(&token_ids(example))),
         p_acceptable: one.probabilities[1],
         label: one.label,

@@ -112,8 +112,14 @@ pub fn export(stage: &ExportStage, places: &Places) -> Result<Vec<String>> {
     }
     .seal();
     write_json(&new.join(MANIFEST), &manifest)?;
-    let fp32 = predictions(&new, Precision::Fp32, &examples, stage)?;
-    let int8 = predictions(&new, Precision::Int8, &examples, stage)?;
+    let open = |precision| {
+        let options = Options { precision: Some(precision), threads: stage.compute.threads };
+        Predictor::open(&new, &options).context("the engine does not open what was exported")
+    };
+    let predictor = open(Precision::Fp32)?;
+    let fp32 = predictions(&predictor, &examples)?;
+    let vocabulary = predictor.vocabulary();
+    let int8 = predictions(&open(Precision::Int8)?, &examples)?;
 
     let models = logits.into_iter().zip(&fp32).zip(&int8);
     let sentence = |(example, ((checkpoint, fp32), int8)): (&Example, (([f32; 2], &Prediction), &Prediction))| {
@@ -134,7 +140,7 @@ pub fn export(stage: &ExportStage, places: &Places) -> Result<Vec<String>> {
     parity.check(&sentences, &stage.export)?;
 
     let served = if stage.export.precision == Precision::Int8 { &int8 } else { &fp32 };
-    let watched = write_reference(&new, &manifest, served, &examples, places)?;
+    let watched = write_reference(&new, &manifest, &vocabulary, served, &examples, places)?;
     manifest.files = entries(&new, &[&[MODEL, MODEL_INT8, TOKENIZER], watched.as_slice()].concat())?;
     manifest.metrics.int8_mcc = rounded(parity.int8_mcc);
     let manifest = manifest.seal();
@@ -158,14 +164,14 @@ pub fn export(stage: &ExportStage, places: &Places) -> Result<Vec<String>> {
 fn write_reference(
     bundle: &Path,
     manifest: &Manifest,
+    vocabulary: &[String],
     served: &[Prediction],
     examples: &[Example],
     places: &Places,
 ) -> Result<Vec<&'static str>> {
     let training = read_examples(&places.split(Split::Train))?;
     let precision = manifest.default_precision;
-    let vocabulary = Predictor::open(bundle, &Options { precision: Some(precision), threads: 1 })?.vocabulary();
-    let signals = reference::signals(&training, &vocabulary)?;
+    let signals = reference::signals(&training, vocabulary)?;
     let profile = reference::profile(manifest, precision, examples, served, signals.as_ref())?;
     let mut names = Vec::new();
     if let Some(profile) = profile {
@@ -264,14 +270,7 @@ fn origin(stage: &ExportStage, checkpoint: &Checkpoint, places: &Places) -> Resu
 }
 
 /// What the engine that ships makes of the sentences' text.
-fn predictions(
-    bundle: &Path,
-    precision: Precision,
-    examples: &[Example],
-    stage: &ExportStage,
-) -> Result<Vec<Prediction>> {
-    let options = Options { precision: Some(precision), threads: stage.compute.threads };
-    let predictor = Predictor::open(bundle, &options).context("the engine does not open what was exported")?;
+fn predictions(predictor: &Predictor, examples: &[Example]) -> Result<Vec<Prediction>> {
     let tokenize = |example: &Example| -> Result<Tokens> {
         let place = || format!("sentence {} of validation", example.id);
         let tokens = predictor.tokenize(&example.sentence).with_context(place)?;

@@ -71,13 +71,24 @@ impl Reference {
     /// When a file is missing or damaged, or a setting makes no sense.
     pub fn read(&self) -> Result<Judge> {
         let manifest_path = self.bundle.join(MANIFEST);
-        let manifest: Manifest = read_json(&manifest_path)?;
+        let manifest: Manifest = read_json(&manifest_path).with_context(|| {
+            format!(
+                "{} is no bundle; --bundle names one, and `cargo xtask repro` or `dvc pull models/bundle` brings it",
+                self.bundle.display()
+            )
+        })?;
         ensure!(
             manifest.is_sealed(),
             "{}: its digest is not that of its content; it was changed, copy the bundle again",
             manifest_path.display()
         );
         let path = self.bundle.join(PROFILE);
+        ensure!(
+            manifest.files.contains_key(PROFILE),
+            "{} brings no {PROFILE}: its validation set was too small to say what is usual, so nothing can be judged; \
+             export a bundle of at least 100 sentences of validation",
+            self.bundle.display()
+        );
         let found = sha256_file(&path)?;
         let expected = manifest.files.get(PROFILE).map(|file| file.sha256.as_str());
         ensure!(

@@ -61,7 +61,9 @@ impl Plan {
     pub fn make(on: Circumstances<'_>, records: &[Record], continued: Option<&Record>) -> Result<Self> {
         let Circumstances { settings, cloud, project, registry } = on;
         let model = project.candidate()?;
-        let account = cloud.account().context("nobody is signed in to AWS, or it is out of reach")?;
+        let account = cloud.account().context(
+            "nobody is signed in to AWS, or it is out of reach; docs/aws.md says how to set an account up and sign in",
+        )?;
         let mut missing = Vec::new();
         let repository = match registry {
             Some(registry) => registry.to_owned(),

@@ -6,6 +6,8 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use thiserror::Error;
 
+use crate::characters::Characters;
+
 /// The secret key of the sentences' hashes.
 pub const HASH_KEY: &str = "WELLFORMED_HASH_KEY";
 /// `1` lets the sentences themselves into the records, redacted.
@@ -79,11 +81,10 @@ impl TextPolicy {
     /// What may be said of a sentence.
     pub fn describe(&self, sentence: &str) -> TextFacts {
         let sentence = sentence.trim();
-        let characters = sentence.chars().count();
-        let others = sentence.chars().filter(|c| !c.is_ascii()).count();
+        let characters = Characters::of(sentence);
         TextFacts {
-            characters: u32::try_from(characters).unwrap_or(u32::MAX),
-            non_ascii_share: if characters == 0 { 0.0 } else { others as f64 / characters as f64 },
+            characters: characters.count,
+            non_ascii_share: characters.non_ascii_share,
             text_hash: self.key.as_deref().map(|key| hash(key, sentence)),
             text: self.log_text.then(|| redact(sentence)),
         }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use serde_json::Value;
 use wellformed_core::bundle::TOKENIZER;
+use wellformed_core::characters::Characters;
 use wellformed_core::dataset::Example;
 use wellformed_core::files::read_json;
 use wellformed_core::label::Label;
@@ -59,14 +60,13 @@ impl Oracle {
     pub(crate) fn judge_tokens(&self, sentences: &[&str], tokens: &[Tokens]) -> Vec<Features> {
         let predictions = self.predictor.run(tokens);
         let features = |((sentence, tokens), prediction): ((&&str, &Tokens), wellformed_infer::Prediction)| {
-            let characters = sentence.trim().chars().count();
-            let foreign = sentence.trim().chars().filter(|c| !c.is_ascii()).count();
+            let characters = Characters::of(sentence);
             Features {
                 tokens: prediction.tokens as u32,
                 unknown_tokens: prediction.unknown_tokens as u32,
                 truncated: prediction.truncated,
-                characters: Some(characters as u32),
-                non_ascii_share: Some(foreign as f64 / characters.max(1) as f64),
+                characters: Some(characters.count),
+                non_ascii_share: Some(characters.non_ascii_share),
                 signals: self.reference.signals(&tokens.ids),
                 p_acceptable: prediction.probabilities[1],
                 label: prediction.label,
