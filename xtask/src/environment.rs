@@ -57,7 +57,7 @@ pub const WANDB: Recipe =
 pub const MONITOR: Recipe =
     Recipe { folder: ".venv-monitor", requirements: "requirements-monitor.txt", what: "osmem-server (20 MB)" };
 
-/// CycloneDX's validator, which the tests hold an image's bill of materials against.
+/// `CycloneDX`'s validator, which the tests hold an image's bill of materials against.
 pub const IMAGE: Recipe = Recipe {
     folder: ".venv-image",
     requirements: "bench/requirements-image.txt",
