@@ -165,7 +165,7 @@ fn a_second_repro_does_nothing_and_a_changed_parameter_runs_only_what_reads_it()
 #[ignore = "needs .venv and the stages' binaries; `cargo xtask test` runs it"]
 fn differences_show_in_a_clone_without_data() {
     let clone = finished().clone_without_data();
-    assert!(!clone.path().join("data").exists() && !clone.path().join("models").exists());
+    assert!(!clone.path().join("data/raw").exists() && !clone.path().join("models").exists());
 
     let metrics = clone.json(&["metrics", "show", "--json"]);
     let files = metrics[""]["data"].as_object().unwrap();
@@ -257,6 +257,36 @@ fn a_remote_carries_the_data_to_a_machine_that_has_none() {
     let run = clone.dvc(&["repro"]);
     assert!(!run.contains("Running stage"), "with the data there, nothing is left to do:\n{run}");
     assert_eq!(git(clone.path(), &["status", "--porcelain"]), "");
+}
+
+#[test]
+#[ignore = "needs .venv and the stages' binaries; `cargo xtask test` runs it"]
+fn labelled_sentences_in_data_extra_are_trained_on() {
+    let copy = finished().clone_without_data();
+    copy.dvc(&["cache", "dir", "--local", finished().path().join(".dvc/cache").to_str().unwrap()]);
+    copy.dvc(&["checkout"]);
+    fs::write(
+        copy.path().join("data/extra/labelled.csv"),
+        "sentence,label,id\nThe tea was cold.,1,a\nThe tea were.,0,b\n",
+    )
+    .unwrap();
+    copy.dvc(&["add", "data/extra/labelled.csv"]);
+    let run = copy.dvc(&["repro", "prepare"]);
+    assert!(run.contains("Running stage 'prepare'") && !run.contains("Running stage 'fetch'"), "{run}");
+    assert!(run.contains("added from data/extra: 2 sentences"), "{run}");
+    let metrics: Value = serde_json::from_str(&copy.read("reports/prepare/metrics.json")).unwrap();
+    assert_eq!(metrics["extra"]["added"], 2, "{metrics}");
+    // The sentences stay out of git; what DVC knows of them does not.
+    let changed = git(copy.path(), &["status", "--porcelain", "--untracked-files=all", "data"]);
+    assert!(
+        changed.contains("labelled.csv.dvc") && !changed.lines().any(|line| line.ends_with("labelled.csv")),
+        "{changed}"
+    );
+    // Another machine, to which the file has not come yet, must not train without it.
+    copy.commit("labelled");
+    let clone = copy.clone_without_data();
+    let output = clone.try_dvc(&["repro", "prepare"]);
+    assert!(!output.status.success() && said(&output).contains("labelled.csv"), "{}", said(&output));
 }
 
 #[test]

@@ -17,9 +17,8 @@ use crate::read::RecordArguments;
 
 const MORE: &str = "\
 The file is CSV, or TSV if its name ends so, with the columns `sentence`, `label` (empty: fill in 1 for acceptable, 0 for
-not), `source` and `id`. Once every row has a label, it is a file that the pipeline takes: put it beside your other
-sentences into a folder and name that in params.yaml (data.source: file:FOLDER). `monitor label --labels FILE` measures
-with it.
+not), `source` and `id`. Once every row has a label, put it into data/extra/: the stage `prepare` adds what lies there to
+the training data, and `dvc repro` trains with it. `monitor label --labels FILE` measures with it.
 
 Sentences are redacted in the records (addresses and long numbers). Whoever labels sees what is left.
 

@@ -14,6 +14,8 @@ Examples:
   prepare --set prepare.max_length=64";
 
 /// Check, tokenise and split the corpus (data/raw/corpus.zip) for the base model (models/base/tokenizer.json).
+///
+/// Labelled sentences in data/extra/ (TSV, CSV or Parquet) are added to the training split, and to no other.
 #[derive(Parser)]
 #[command(name = "prepare", version, after_help = MORE)]
 pub(crate) struct Arguments {

@@ -9,6 +9,8 @@
 //! | `corpus/validation.{tsv,csv,parquet}` | validation, if it is there |
 //! | `corpus/source.json` | says whether it is GLUE's |
 //!
+//! Beside the archive may lie labelled sentences of the user's own, [`extra`](Corpus::extra).
+//!
 //! A row's own `source` and `domain` count; without them, the source is the file's stem and the domain `in`. GLUE's
 //! files have neither: their source is `glue`, and the domain of a validation row follows from its position, because
 //! GLUE's validation set is CoLA's two development sets one after the other.
@@ -23,6 +25,7 @@ use wellformed_core::label::Label;
 use zip::ZipArchive;
 
 use crate::error::{Place, PrepareError};
+use crate::extra;
 use crate::normal::normal_form;
 use crate::table::{self, Findings, Form};
 
@@ -63,17 +66,19 @@ pub struct Corpus {
     pub train: Vec<Sentence>,
     /// Validation rows, if the corpus brings any.
     pub validation: Option<Vec<Sentence>>,
+    /// Sentences that are only trained on, never reported on: those of `data/extra/`.
+    pub extra: Vec<Sentence>,
     /// Rows with control characters, which are kept: tokenizers of BERT drop such characters.
     pub controls: Vec<Place>,
 }
 
-/// Reads the corpus and checks every row.
+/// Reads the corpus, and the extra sentences in the folder `extra` if there is one, and checks every row.
 ///
 /// # Errors
 ///
-/// [`PrepareError::Input`] when the archive is missing, damaged or holds other files; [`PrepareError::Rows`] with all
-/// bad rows of all files.
-pub fn read(path: &Path) -> Result<Corpus, PrepareError> {
+/// [`PrepareError::Input`] when the archive is missing, damaged or holds other files, or something that is no table is
+/// among the extra ones; [`PrepareError::Rows`] with all bad rows of all files.
+pub fn read(path: &Path, extra: &Path) -> Result<Corpus, PrepareError> {
     let mut archive = Archive::open(path)?;
     let mut findings = Findings::default();
     let mut corpus = if archive.names.iter().any(|name| name.starts_with("cola_public/")) {
@@ -81,6 +86,7 @@ pub fn read(path: &Path) -> Result<Corpus, PrepareError> {
     } else {
         packed(&mut archive, &mut findings)?
     };
+    corpus.extra = extra::read(extra, &mut findings)?;
     if findings.bad.total > 0 {
         return Err(findings.bad.into());
     }
@@ -114,7 +120,7 @@ fn packed(archive: &mut Archive, findings: &mut Findings) -> Result<Corpus, Prep
         PrepareError::input(&archive.path, problem)
     })?;
     let validation = packed_part(archive, "validation", glue, findings)?;
-    Ok(Corpus { train, validation, controls: Vec::new() })
+    Ok(Corpus { train, validation, ..Corpus::default() })
 }
 
 fn packed_part(
@@ -147,7 +153,8 @@ fn packed_part(
     Ok(Some(sentences(stem, if glue { "glue" } else { stem }, rows, domain).collect()))
 }
 
-fn sentences<'a>(
+/// Rows as sentences that are named after their file, with `source` and `domain` where a row does not say its own.
+pub(crate) fn sentences<'a>(
     stem: &'a str,
     source: &'a str,
     rows: Vec<table::Row>,

@@ -65,7 +65,10 @@ impl fmt::Display for BadRows {
         if self.total > self.listed.len() {
             write!(f, "\n  … and {} more", self.total - self.listed.len())?;
         }
-        write!(f, "\nCorrect them where data.source of params.yaml points, fetch again, and prepare again.")
+        write!(
+            f,
+            "\nCorrect them (the corpus is where data.source of params.yaml points; fetch again then), and prepare again."
+        )
     }
 }
 

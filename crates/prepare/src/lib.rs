@@ -3,6 +3,7 @@
 //! | module | |
 //! |---|---|
 //! | [`corpus`] | `data/raw/corpus.zip`: which tables are in it |
+//! | `extra` | `data/extra/`: labelled sentences that are added for training |
 //! | `table` | one table: TSV, CSV or Parquet, each row checked |
 //! | [`normal`] | when two sentences count as the same |
 //! | [`split`] | duplicates and leaks out, *tune* and *validation* cut off |
@@ -15,6 +16,7 @@
 
 pub mod corpus;
 mod error;
+mod extra;
 pub mod normal;
 pub mod phenomena;
 pub mod places;
@@ -40,7 +42,7 @@ use tokens::Tokens;
 /// [`PrepareError`]. Outputs of an earlier run are then still there.
 pub fn prepare(stage: &PrepareStage, places: &Places) -> Result<Vec<String>, PrepareError> {
     let tokens = Tokens::load(&places.tokenizer, stage.prepare.max_length)?;
-    let corpus = corpus::read(&places.corpus)?;
+    let corpus = corpus::read(&places.corpus, &places.extra)?;
     let mut notes: Vec<String> = control_characters(&corpus.controls).into_iter().collect();
     let (splits, cleaning) = split::split(corpus, phenomena::sentences()?, stage)?;
 

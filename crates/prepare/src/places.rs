@@ -11,6 +11,8 @@ use anyhow::{Context, Result};
 pub struct Places {
     /// The corpus, as `fetch` brought it.
     pub corpus: PathBuf,
+    /// The folder of labelled sentences that are added for training.
+    pub extra: PathBuf,
     /// The base model's tokenizer.
     pub tokenizer: PathBuf,
     /// The folder of the prepared splits.
@@ -24,6 +26,7 @@ impl Places {
     pub fn in_project(root: &Path) -> Self {
         Self {
             corpus: root.join("data/raw/corpus.zip"),
+            extra: root.join("data/extra"),
             tokenizer: root.join("models/base/tokenizer.json"),
             prepared: root.join("data/prepared"),
             reports: root.join("reports/prepare"),

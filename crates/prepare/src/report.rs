@@ -65,11 +65,17 @@ impl Metrics {
                 )
             })
             .collect();
-        let Cleaning { duplicates, leakage, .. } = &self.cleaning;
+        let Cleaning { duplicates, leakage, extra, .. } = &self.cleaning;
         lines.push(format!(
             "left out of training: {} duplicates, {} that occur in validation, {} that occur in phenomena",
             duplicates.removed, leakage.removed_for_validation, leakage.removed_for_phenomena
         ));
+        if let Some(extra) = extra {
+            lines.push(format!(
+                "added from data/extra: {} sentences; left out: {} duplicates, {} that occur in another split",
+                extra.added, extra.duplicates, extra.removed_for_other_splits
+            ));
+        }
         lines
     }
 }

@@ -5,6 +5,8 @@
 //! - Validation and phenomena stay as they are, so that figures compare with published ones. A training sentence that
 //!   occurs in them, compared by its normal form, is left out instead.
 //! - A cut never separates sentences of the same normal form.
+//! - Extra sentences are added to training after the cuts, so that *tune* and *validation* stay what they were and
+//!   figures compare. What occurs in any other split is left out of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,6 +26,9 @@ pub struct Cleaning {
     pub duplicates: Duplicates,
     /// Training sentences that occur in a split that is reported on.
     pub leakage: Leakage,
+    /// What became of the sentences of `data/extra/`, where there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extra: Option<Extra>,
     /// Rows with control characters, all kept.
     pub control_characters: usize,
 }
@@ -48,6 +53,17 @@ pub struct Leakage {
     pub removed_for_validation: usize,
     /// In phenomena, and not in validation.
     pub removed_for_phenomena: usize,
+}
+
+/// Sentences that are added for training.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Extra {
+    /// Rows that were added.
+    pub added: usize,
+    /// Rows left out: the same letters, the same label as another training row.
+    pub duplicates: usize,
+    /// Rows left out because their normal form occurs in *tune*, validation or phenomena.
+    pub removed_for_other_splits: usize,
 }
 
 /// All splits, in the order of [`Split::ALL`].
@@ -75,7 +91,10 @@ pub fn split(
         validation
     };
     cleaning.leakage.removed_for_phenomena = remove(&mut train, &phenomena);
-    let (train, tune) = cut(train, stage.prepare.tune_fraction, stage.seed, Split::Tune)?;
+    let (mut train, tune) = cut(train, stage.prepare.tune_fraction, stage.seed, Split::Tune)?;
+    if !corpus.extra.is_empty() {
+        cleaning.extra = Some(add(&mut train, corpus.extra, [&tune, &validation, &phenomena]));
+    }
     for label in Label::ALL {
         if train.iter().all(|sentence| sentence.label != label) {
             let (index, name) = (label.index(), label.name());
@@ -103,6 +122,22 @@ fn without_duplicates(sentences: Vec<Sentence>, found: &mut Duplicates) -> Vec<S
     found.kept_with_both_labels = labels.values().filter(|labels| labels.len() > 1).count();
     found.kept_similar = labels.len() - forms(&kept).len();
     kept
+}
+
+/// Adds to `train` what neither it nor another split has.
+fn add(train: &mut Vec<Sentence>, mut extra: Vec<Sentence>, others: [&[Sentence]; 3]) -> Extra {
+    let mut counts = Extra::default();
+    for other in others {
+        counts.removed_for_other_splits += remove(&mut extra, other);
+    }
+    let mut seen: BTreeSet<(String, Label)> =
+        train.iter().map(|sentence| (sentence.text.clone(), sentence.label)).collect();
+    let before = extra.len();
+    extra.retain(|sentence| seen.insert((sentence.text.clone(), sentence.label)));
+    counts.added = extra.len();
+    counts.duplicates = before - extra.len();
+    train.append(&mut extra);
+    counts
 }
 
 fn forms(sentences: &[Sentence]) -> BTreeSet<&str> {

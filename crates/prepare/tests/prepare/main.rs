@@ -3,6 +3,7 @@
 #![allow(clippy::format_push_string, clippy::format_collect, reason = "small tables, written to be read")]
 
 mod binary;
+mod extra;
 mod layout;
 mod outputs;
 mod rows;
