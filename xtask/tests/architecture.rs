@@ -31,12 +31,13 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("drift", &["core", "metrics", "signals"]),
     ("export", &["core", "drift", "infer", "metrics", "model", "onnx", "signals", "track"]),
     ("predict", &["core", "infer"]),
-    ("serve", &["core", "infer"]),
+    ("serve", &["core", "infer", "verdict"]),
     ("lambda", &["core", "infer"]),
     ("image", &["core", "infer"]),
     ("report", &["core", "metrics"]),
     ("kibana", &["core"]),
-    ("monitor", &["core", "drift", "kibana", "metrics", "signals"]),
+    ("verdict", &["core", "drift", "metrics", "signals"]),
+    ("monitor", &["core", "drift", "kibana", "metrics", "verdict"]),
     ("release", &["core", "image", "infer", "report"]),
 ];
 

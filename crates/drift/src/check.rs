@@ -401,28 +401,34 @@ impl Checker {
             latency_ms,
             cold_start_share: (window.cold_known > 0).then(|| share(window.cold_starts, window.cold_known)),
         };
-        // Of a handful of records a share says nothing.
-        let enough = window.records >= self.settings.drift.min_records;
-        let mut limit = |code: &str, found: Option<f64>, limits: Limits, what: &dyn Fn(f64) -> String| {
-            let Some(found) = found.filter(|&found| enough && found > limits.warn) else { return };
+        // Of a handful a share says nothing. Shares of requests are of fewer than records, where a request brings many
+        // sentences.
+        let least = self.settings.drift.min_records;
+        let mut limit = |code: &str, found: Option<f64>, of: u64, limits: Limits, what: &dyn Fn(f64) -> String| {
+            let Some(found) = found.filter(|&found| of >= least && found > limits.warn) else { return };
             let (verdict, bound) =
                 if found > limits.alert { (Verdict::Alert, limits.alert) } else { (Verdict::Warn, limits.warn) };
             let text = format!("{}, above the limit of {} (service.{code})", what(found), bound);
             reasons.push(Reason { verdict, area: Area::Service, code: code.to_owned(), text });
         };
-        limit("defect_share", Some(report.defect_share), limits.defect_share, &|share| {
+        limit("defect_share", Some(report.defect_share), window.records, limits.defect_share, &|share| {
             format!(
                 "{} of {} records are defects of the service, a share of {share:.4}",
                 window.defects, window.records
             )
         });
-        limit("refused_share", Some(report.refused_share), limits.refused_share, &|share| {
+        limit("refused_share", Some(report.refused_share), window.records, limits.refused_share, &|share| {
             format!("{} of {} records are refused requests, a share of {share:.3}", window.refused, window.records)
         });
-        limit("latency_p95_ms", report.latency_ms.map(|latency| latency[1]), limits.latency_p95_ms, &|latency| {
-            format!("the 95th percentile of the latency is {latency:.0} ms")
-        });
-        limit("cold_start_share", report.cold_start_share, limits.cold_start_share, &|share| {
+        let timed = window.latency_us.n();
+        limit(
+            "latency_p95_ms",
+            report.latency_ms.map(|latency| latency[1]),
+            timed,
+            limits.latency_p95_ms,
+            &|latency| format!("the 95th percentile of the latency is {latency:.0} ms"),
+        );
+        limit("cold_start_share", report.cold_start_share, window.cold_known, limits.cold_start_share, &|share| {
             format!("{} of {} requests are cold starts, a share of {share:.3}", window.cold_starts, window.cold_known)
         });
         Ok(report)

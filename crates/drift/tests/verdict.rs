@@ -205,6 +205,22 @@ fn the_service_is_held_against_its_limits() {
 }
 
 #[test]
+fn of_a_few_requests_with_many_sentences_the_service_is_not_judged() {
+    let mut checker = checker();
+    // Two requests of 200 sentences each, right after a start: the request's own figures are in its first record.
+    let mut features = usual(400, 12);
+    for (at, one) in features.iter_mut().enumerate() {
+        let first = at % 200 == 0;
+        one.latency_ms = first.then_some(1500.0);
+        one.cold_start = first.then_some(at == 0);
+    }
+    let window = window_of(&checker, &features);
+    let report = checker.check(&window).unwrap();
+    assert_eq!(report.service.cold_start_share, Some(0.5), "it is told");
+    assert_eq!(codes(&report), [], "but no reason for anything");
+}
+
+#[test]
 fn labels_that_show_a_bad_model_are_an_alert_and_good_ones_are_not() {
     let features = usual(600, 13);
     let labels: Vec<Label> = features.iter().map(|one| one.label).collect();

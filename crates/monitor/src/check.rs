@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 use wellformed_core::files::write_json;
+use wellformed_verdict::words::in_words;
 
-use crate::judge::{EXIT_CODES, Reference, exit_code, in_words, window};
+use crate::judge::{EXIT_CODES, Reference, exit_code, window};
 use crate::read::RecordArguments;
 
 const EXAMPLES: &str = "\
@@ -45,7 +46,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let mut judge = options.reference.read()?;
     let mut records = options.records.open()?;
     let window = window(&judge, &mut records, options.last, |_| {})?;
-    let report = judge.checker.check(&window)?;
+    let report = judge.check(&window)?;
     if let Some(path) = &options.output {
         write_json(path, &report)?;
     }

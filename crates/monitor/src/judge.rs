@@ -1,25 +1,19 @@
-//! What the commands that judge have in common: the reference, the settings, the window, the words.
+//! What the commands that judge have in common: the options of the reference, the window out of records, exit codes.
 
 use std::collections::VecDeque;
-use std::fmt::Write as _;
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use clap::Args;
 use indicatif::ProgressBar;
-use wellformed_core::bundle::{MANIFEST, Manifest, PROFILE};
-use wellformed_core::files::{read_json, sha256_file};
-use wellformed_core::record::{Record, Timestamp};
-use wellformed_drift::{Checker, Expected, Observation, Profile, Report, Settings, Verdict, Window};
+use wellformed_core::record::Record;
+use wellformed_drift::{Observation, Verdict, Window};
+use wellformed_verdict::{Judge, Names, observation};
 
-use crate::observe::{Names, observation};
 use crate::read::Records;
-
-/// The file with the settings that is read where none is named, if it is there.
-pub const SETTINGS: &str = "monitor.yaml";
 
 /// Exit codes, for the help of every command that ends with a verdict.
 pub const EXIT_CODES: &str = "\
@@ -54,15 +48,6 @@ pub struct Reference {
     pub settings: Option<PathBuf>,
 }
 
-/// A reference that was read.
-#[derive(Debug)]
-pub struct Judge {
-    /// The profile made ready.
-    pub checker: Checker,
-    /// The bundle's digest.
-    pub digest: String,
-}
-
 impl Reference {
     /// Reads bundle and settings.
     ///
@@ -70,49 +55,7 @@ impl Reference {
     ///
     /// When a file is missing or damaged, or a setting makes no sense.
     pub fn read(&self) -> Result<Judge> {
-        let manifest_path = self.bundle.join(MANIFEST);
-        let manifest: Manifest = read_json(&manifest_path).with_context(|| {
-            format!(
-                "{} is no bundle; --bundle names one, and `cargo xtask repro` or `dvc pull models/bundle` brings it",
-                self.bundle.display()
-            )
-        })?;
-        ensure!(
-            manifest.is_sealed(),
-            "{}: its digest is not that of its content; it was changed, copy the bundle again",
-            manifest_path.display()
-        );
-        let path = self.bundle.join(PROFILE);
-        ensure!(
-            manifest.files.contains_key(PROFILE),
-            "{} brings no {PROFILE}: its validation set was too small to say what is usual, so nothing can be judged; \
-             export a bundle of at least 100 sentences of validation",
-            self.bundle.display()
-        );
-        let found = sha256_file(&path)?;
-        let expected = manifest.files.get(PROFILE).map(|file| file.sha256.as_str());
-        ensure!(
-            expected == Some(found.as_str()),
-            "{}: its SHA-256 is {found}, but {MANIFEST} says {}; copy the bundle again",
-            path.display(),
-            expected.unwrap_or("nothing of it")
-        );
-        let profile: Profile = read_json(&path)?;
-        let settings = self.settings()?;
-        let checker = Checker::new(profile, settings, Expected { bundle: Some(manifest.digest.clone()) })?;
-        Ok(Judge { checker, digest: manifest.digest })
-    }
-
-    fn settings(&self) -> Result<Settings> {
-        let read = |path: &Path| Settings::read(path).with_context(|| path.display().to_string());
-        match &self.settings {
-            Some(path) => {
-                ensure!(path.is_file(), "there is no settings file {}", path.display());
-                read(path)
-            }
-            None if Path::new(SETTINGS).is_file() => read(Path::new(SETTINGS)),
-            None => Ok(Settings::default()),
-        }
+        Ok(Judge::read(&self.bundle, wellformed_verdict::settings(self.settings.as_deref())?)?)
     }
 }
 
@@ -127,7 +70,7 @@ pub fn window(
     last: Option<usize>,
     mut see: impl FnMut(&Record),
 ) -> Result<Window> {
-    let mut window = judge.checker.window()?;
+    let mut window = judge.window()?;
     let mut names = Names::default();
     let bar = spinner("reading records");
     let mut kept: VecDeque<Observation> = VecDeque::new();
@@ -161,52 +104,4 @@ pub(crate) fn spinner(message: &'static str) -> ProgressBar {
     let bar = ProgressBar::new_spinner().with_message(message);
     bar.enable_steady_tick(Duration::from_millis(120));
     bar
-}
-
-/// The report in a few lines for a terminal or a log.
-pub fn in_words(report: &Report) -> String {
-    let mut text = format!("{}: {}\n", report.verdict, headline(report));
-    for reason in &report.reasons {
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "  {:18}{}", reason.verdict.to_string(), reason.text);
-    }
-    if let Some(performance) = &report.performance {
-        let (mcc, usual) = (&performance.estimated.mcc, &performance.reference_estimated.mcc);
-        let _ = write!(
-            text,
-            "MCC without labels, if the probabilities are calibrated: {:.3} ({:.3} to {:.3}); on the reference {:.3}",
-            mcc.value, mcc.low, mcc.high, usual.value
-        );
-        let measured = performance.reference_measured.as_ref();
-        let _ = match measured {
-            Some(measured) => writeln!(text, ", where it really is {:.3}", measured.mcc.value),
-            None => writeln!(text),
-        };
-    }
-    if let Some([median, p95, p99]) = report.service.latency_ms {
-        let _ = writeln!(
-            text,
-            "latency {median:.1} ms, 95 % below {p95:.1} ms, 99 % below {p99:.1} ms; defects {:.2} %, refused {:.2} %",
-            100.0 * report.service.defect_share,
-            100.0 * report.service.refused_share
-        );
-    }
-    text
-}
-
-/// How much was judged, and against what.
-pub fn headline(report: &Report) -> String {
-    let span = match (report.from_ms, report.to_ms) {
-        (Some(from), Some(to)) => format!(", {} to {}", moment(from), moment(to)),
-        _ => String::new(),
-    };
-    format!(
-        "{} predictions of {} records{span}, {} sentences judged against {} of the reference",
-        report.predictions, report.records, report.counted, report.reference_sentences
-    )
-}
-
-/// A moment as people read it, in UTC.
-pub(crate) fn moment(millis: i64) -> String {
-    Timestamp::from_unix_millis(u64::try_from(millis).unwrap_or(0)).to_string()
 }

@@ -12,8 +12,9 @@ use wellformed_core::label::Label;
 use wellformed_core::record::Record;
 use wellformed_drift::Verdict;
 use wellformed_metrics::Confusion;
+use wellformed_verdict::words::in_words;
 
-use crate::judge::{EXIT_CODES, Reference, exit_code, in_words, window};
+use crate::judge::{EXIT_CODES, Reference, exit_code, window};
 use crate::read::RecordArguments;
 
 const MORE: &str = "\
@@ -108,7 +109,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let mut labels = Labels::read(&options.labels)?;
     let given = labels.given.len();
     let mut judge = options.reference.read()?;
-    let digest = judge.digest.clone();
+    let digest = judge.digest().to_owned();
     let mut records = options.records.open()?;
     let (mut truths, mut decisions, mut others) = (Vec::new(), Vec::new(), 0_u64);
     let window = window(&judge, &mut records, None, |record| {
@@ -126,7 +127,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         digest.get(..12).unwrap_or(&digest)
     );
     let confusion = Confusion::of(&truths, &decisions)?;
-    let report = judge.checker.check_with_labels(&window, Some(&confusion))?;
+    let report = judge.check_with_labels(&window, Some(&confusion))?;
     let counts = json!({
         "given": given, "found": truths.len(), "of_other_bundles": others, "not_found": labels.given.len(),
         "empty": labels.empty, "confusion": confusion,

@@ -18,7 +18,7 @@
 //! | [`forwarder`] | the function in AWS Lambda that delivers what `CloudWatch` sends |
 //! | [`ship`] | the command that delivers a log file, and remembers how far it came |
 //! | [`assets`] | JSON Schema, index templates and lifecycle policies, made from the record's type |
-//! | [`observe`], [`judge`] | from records to a verdict of the drift check |
+//! | [`judge`] | what the commands that judge have in common |
 //! | [`check`], [`watch`], [`report`] | the commands that judge: once, again and again, as a page |
 //! | [`label`], [`candidates`] | the commands that take labels, and that choose what to label |
 //! | [`schema`] | the command that writes them |
@@ -42,7 +42,6 @@ pub mod install;
 pub mod judge;
 pub mod label;
 pub mod line;
-pub mod observe;
 pub mod read;
 pub mod report;
 pub mod schema;

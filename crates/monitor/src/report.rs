@@ -1,20 +1,17 @@
 //! `monitor report`: a page that shows a window beside the reference.
 
-mod chart;
-mod page;
-
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
 use wellformed_core::files::write_whole;
-use wellformed_core::record::{Prediction, Record, Timestamp};
+use wellformed_core::record::Timestamp;
+use wellformed_verdict::words::headline;
+use wellformed_verdict::{Facts, LeastCertain, page};
 
-use crate::judge::{EXIT_CODES, Reference, exit_code, headline, window};
+use crate::judge::{EXIT_CODES, Reference, exit_code, window};
 use crate::read::RecordArguments;
-
-pub use page::{Facts, page};
 
 const MORE: &str = "\
 The page is one file that loads nothing from anywhere. It quotes sentences only if the records do.
@@ -22,9 +19,6 @@ The page is one file that loads nothing from anywhere. It quotes sentences only 
 Examples:
   monitor report --output monitor.html records.jsonl
   monitor report --output monitor.html --since 7days --url http://127.0.0.1:9200";
-
-/// Predictions that are shown by themselves.
-const SHOWN: usize = 15;
 
 /// The options of `monitor report`.
 #[derive(Debug, Args)]
@@ -52,41 +46,21 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let mut records = options.records.open()?;
     let mut least_certain = LeastCertain::default();
     let window = window(&judge, &mut records, options.last, |record| least_certain.see(record))?;
-    let report = judge.checker.check(&window)?;
+    let report = judge.check(&window)?;
     let facts = Facts {
         made: Timestamp::now(),
-        bundle: &judge.digest,
-        source: judge.checker.profile().source(),
-        settings: judge.checker.settings(),
+        bundle: judge.digest(),
+        source: judge.profile().source(),
+        settings: judge.settings(),
         timeline: window.timeline(),
         distinct: window.distinct(),
-        least_certain: &least_certain.0,
-        tally: records.tally(),
+        least_certain: least_certain.predictions(),
+        records: &records.tally().to_string(),
+        home: None,
     };
     let text = page(&report, &facts);
     write_whole(&options.output, |writer| Ok(writer.write_all(text.as_bytes())?))?;
     println!("{}: {}, {}", options.output.display(), report.verdict, headline(&report));
     eprintln!("read {}", records.tally());
     Ok(exit_code(report.verdict))
-}
-
-/// The predictions that the model was least certain of, each sentence once, in bounded memory.
-#[derive(Debug, Default)]
-struct LeastCertain(Vec<Prediction>);
-
-impl LeastCertain {
-    fn see(&mut self, record: &Record) {
-        let Record::Prediction(one) = record else { return };
-        let least = self.0.last().map_or(0.0, |last| last.entropy);
-        if self.0.len() >= SHOWN && one.entropy <= least {
-            return;
-        }
-        let same = |other: &Prediction| one.text_hash.is_some() && other.text_hash == one.text_hash;
-        if self.0.iter().any(same) {
-            return;
-        }
-        let place = self.0.partition_point(|other| other.entropy >= one.entropy);
-        self.0.insert(place, one.as_ref().clone());
-        self.0.truncate(SHOWN);
-    }
 }

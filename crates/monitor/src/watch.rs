@@ -17,8 +17,9 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use wellformed_core::record::Timestamp;
 use wellformed_drift::{Report, Verdict};
+use wellformed_verdict::words::{headline, in_words};
 
-use crate::judge::{EXIT_CODES, Reference, exit_code, headline, in_words, window};
+use crate::judge::{EXIT_CODES, Reference, exit_code, window};
 use crate::read::RecordArguments;
 
 use self::notify::{Message, Sinks};
@@ -107,20 +108,20 @@ fn round(options: &Options) -> Result<Verdict> {
     // The bundle may have been replaced since the last round.
     let mut judge = options.reference.read()?;
     let mut records = arguments.open()?;
-    let report = judge.checker.check(&window(&judge, &mut records, None, |_| {})?)?;
+    let report = judge.check(&window(&judge, &mut records, None, |_| {})?)?;
     eprintln!("{} {}: {}", Timestamp::from(now), report.verdict, headline(&report));
     if options.sinks.emf {
         println!("{}", notify::metrics(&report, Timestamp::from(now)));
     }
     if options.keep {
-        keep::keep(&options.records.cluster.open()?, &keep::document(&report, &judge.digest, Timestamp::from(now)))?;
+        keep::keep(&options.records.cluster.open()?, &keep::document(&report, judge.digest(), Timestamp::from(now)))?;
     }
     let least = if options.warnings { Verdict::Warn } else { Verdict::Alert };
     let state = State::read(&options.state)?;
     let next = state.after(&report, least, now, options.remind);
     if let Some(event) = next.event {
         eprint!("{}", in_words(&report));
-        options.sinks.tell(&message(&report, event, &judge.digest))?;
+        options.sinks.tell(&message(&report, event, judge.digest()))?;
     }
     next.state.write(&options.state).context("what was told cannot be remembered, so it will be told again")?;
     Ok(report.verdict)

@@ -18,6 +18,7 @@ use crate::assets;
 use crate::batching::Refused;
 use crate::metrics;
 use crate::model::Model;
+use crate::monitor;
 use crate::observe::{Context, REQUEST_ID, observe};
 use crate::page;
 use crate::problem::Problem;
@@ -26,7 +27,7 @@ use crate::settings::{AllowOrigin, Settings};
 use crate::wire::{self, Explained, Predictions, Query, Sentences, Verdict};
 
 /// Every address that answers.
-pub(crate) const ROUTES: [&str; 15] = [
+pub(crate) const ROUTES: [&str; 17] = [
     "/",
     "/docs",
     "/docs.js",
@@ -37,6 +38,8 @@ pub(crate) const ROUTES: [&str; 15] = [
     "/health/ready",
     "/info",
     "/metrics",
+    "/monitor",
+    "/monitor.json",
     "/openapi.json",
     "/page.css",
     "/page.js",
@@ -62,6 +65,8 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         .route("/health/live", get(live))
         .route("/health/ready", get(ready))
         .route("/metrics", get(metrics_text))
+        .route("/monitor", get(monitor::show))
+        .route("/monitor.json", get(monitor::report))
         .route("/openapi.json", get(openapi_json));
     let router = assets::FILES
         .iter()
@@ -256,6 +261,8 @@ async fn ready(State(app): Shared) -> Response {
 }
 
 async fn metrics_text(State(app): Shared) -> Response {
+    // Whoever watches the verdict by its metric never looks at the page: this look is for the next one's sake.
+    app.records.monitor().ask();
     ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], app.metrics.text()).into_response()
 }
 

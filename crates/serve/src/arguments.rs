@@ -10,7 +10,14 @@ use axum::http::{HeaderValue, Uri};
 use clap::{Parser, ValueEnum};
 use wellformed_core::record::TextPolicy;
 use wellformed_infer::Precision;
-use wellformed_serve::{AllowOrigin, Log, LogFormat, RecordFile, Records, Reopen, Settings};
+use wellformed_serve::{AllowOrigin, Log, LogFormat, Monitor, RecordFile, Records, Reopen, Settings};
+use wellformed_verdict::{Judge, ReferenceError};
+
+/// Predictions that the monitor may have to judge: more take memory, and a signal's trifles become certain.
+const LONGEST_WINDOW: u64 = 100_000;
+
+/// How long the monitor rests after a verdict.
+const REST: Duration = Duration::from_secs(5);
 
 const MORE: &str = "\
 Addresses:
@@ -18,6 +25,7 @@ Addresses:
   /predict       POST {\"sentence\": …} or {\"sentences\": […]}, or GET ?text=
   /explain       POST {\"sentence\": …, \"perturbation\": \"omit\" | \"mask\"}, or GET ?text=&perturbation=
   /docs          all of the API, from /openapi.json
+  /monitor       whether the model still does as it did: the last predictions against the bundle's reference
   /info  /health/live  /health/ready  /metrics
 
 Signals:
@@ -81,6 +89,13 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TOKENS", default_value_t = Settings::default().queue_tokens, help_heading = "Batching")]
     queue_tokens: usize,
 
+    /// How many of the last predictions /monitor judges; 0 switches it off. Each takes about 1 kB of memory.
+    #[arg(long, value_name = "COUNT", default_value_t = 2000, help_heading = "Monitor")]
+    monitor_window: usize,
+    /// When /monitor speaks up, as docs/drift.md explains; monitor.yaml if it is there, or else the defaults.
+    #[arg(long, value_name = "FILE", help_heading = "Monitor")]
+    monitor_settings: Option<PathBuf>,
+
     /// Sentences of a request.
     #[arg(long, value_name = "COUNT", default_value_t = Settings::default().max_sentences, help_heading = "Limits")]
     max_sentences: usize,
@@ -135,15 +150,47 @@ impl Arguments {
         }
     }
 
-    /// Where records go, and what asks for their file to be opened again.
+    /// Where records go, to a file and to the monitor, and what asks for their file to be opened again.
     pub(crate) fn records(&self) -> Result<(Records, Option<Reopen>)> {
-        let Some(path) = &self.records else { return Ok((Records::off(), None)) };
-        let texts = TextPolicy::read(|name| std::env::var(name).ok())?;
+        let monitor = self.monitor()?;
+        if self.records.is_none() && self.monitor_window == 0 {
+            return Ok((Records::new(TextPolicy::default()), None));
+        }
+        let records = Records::new(TextPolicy::read(|name| std::env::var(name).ok())?).watched_by(monitor);
+        let Some(path) = &self.records else { return Ok((records, None)) };
         if path.as_os_str() == "-" {
-            return Ok((Records::to(io::stdout(), texts)?, None));
+            return Ok((records.to(io::stdout())?, None));
         }
         let (file, reopen) = RecordFile::open(path)?;
-        Ok((Records::to(file, texts)?, Some(reopen)))
+        Ok((records.to(file)?, Some(reopen)))
+    }
+
+    /// The server's own monitor.
+    fn monitor(&self) -> Result<Monitor> {
+        if self.monitor_window == 0 {
+            ensure!(
+                self.monitor_settings.is_none(),
+                "--monitor-settings is given, but --monitor-window is 0, so nothing is judged; leave one of them away"
+            );
+            return Ok(Monitor::off());
+        }
+        let settings = wellformed_verdict::settings(self.monitor_settings.as_deref())?;
+        let least = settings.drift.min_records;
+        ensure!(
+            (least..=LONGEST_WINDOW).contains(&(self.monitor_window as u64)),
+            "--monitor-window is {}; expected {least} (drift.min_records) to {LONGEST_WINDOW}, or 0 for no monitor",
+            self.monitor_window
+        );
+        match Judge::read(&self.bundle, settings) {
+            Ok(judge) => Monitor::start(judge, self.monitor_window, REST),
+            Err(error @ ReferenceError::NoProfile(_)) => {
+                eprintln!("warning: /monitor has no verdicts: {error}");
+                Ok(Monitor::without_profile())
+            }
+            Err(ReferenceError::Unusable(error)) => {
+                Err(error.context("predictions cannot be watched; --monitor-window 0 serves without"))
+            }
+        }
     }
 
     /// What is meant by what was typed.

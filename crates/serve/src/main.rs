@@ -39,7 +39,10 @@ fn run(arguments: &Arguments) -> Result<Ended> {
     let server = Server::bind(arguments.address, predictor, settings, arguments.log()?, records)?;
     server.record_start(started);
     if io::stderr().is_terminal() {
-        eprintln!("The page is at http://{}/, the API at /docs. Ctrl-C stops the server.", server.address()?);
+        eprintln!(
+            "The page is at http://{}/, the API at /docs, the monitor at /monitor. Ctrl-C stops the server.",
+            server.address()?
+        );
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
     let ended = runtime.block_on(async {

@@ -77,7 +77,7 @@ pub(crate) struct Metrics {
 }
 
 /// From 50 µs to 26 s, doubling or nearly so.
-fn seconds() -> Histogram {
+pub(crate) fn seconds() -> Histogram {
     const BOUNDS: [f64; 18] = [
         0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002, 0.004, 0.008, 0.015, 0.03, 0.06, 0.125, 0.25, 0.5, 1.0,
         2.5, 10.0, 30.0,
@@ -134,6 +134,7 @@ impl Metrics {
         registry.register_with_unit("batch", "Time of each batch", Unit::Seconds, m.batch_seconds.clone());
         registry.register("log_lines_lost", "Log lines that could not be written in time", log.lost());
         registry.register("records_lost", "Records of predictions that could not be written in time", records.lost());
+        records.monitor().register(&mut registry);
         let help = "Memory that is resident; 0 where the system does not tell";
         registry.register_with_unit("resident_memory", help, Unit::Bytes, m.memory.clone());
         let start = Gauge::<f64, AtomicU64>::default();

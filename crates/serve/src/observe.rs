@@ -22,7 +22,7 @@ pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 /// The status in logs and metrics of a request whose client has gone before the answer; it is never sent.
 const CLIENT_GONE: u16 = 499;
 
-/// Everything that a page may load comes from here, and nothing in it is inline.
+/// Everything that a page may load comes from here, and nothing in it is inline. A page with another policy brings it.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
      form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -147,7 +147,7 @@ pub(crate) async fn observe(State(app): State<Arc<App>>, mut request: Request, n
     }
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.insert(CONTENT_SECURITY_POLICY, POLICY);
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert(POLICY);
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }

@@ -13,11 +13,19 @@ use crate::api::explain;
 use crate::model::Model;
 use crate::observe::Context;
 use crate::problem::{Code, Problem};
+use crate::record::Records;
 use crate::server::App;
 use crate::wire::Sentences;
 
 /// Height of the bars under words, above and below their line, in pixels.
 const BAR: f64 = 18.0;
+
+/// The link to the server's own monitor.
+const MONITOR: &str = " <a href=\"/monitor\">Whether the model still does as it did</a>";
+
+const NOT_KEPT: &str = "What you type is sent to this server only, and is not kept.";
+const KEPT: &str = "What you type is sent to this server only. Its owner keeps sentences, without addresses and long \
+                    numbers, to see how the model does.";
 
 /// The page, with everything filled in that does not depend on a sentence.
 pub(crate) struct Page {
@@ -36,11 +44,13 @@ struct Shown {
 }
 
 impl Page {
-    pub(crate) fn new(model: &dyn Model) -> Self {
+    pub(crate) fn new(model: &dyn Model, records: &Records) -> Self {
         let threshold = 100.0 * model.manifest().calibration.threshold;
         let shell = include_str!("../page/index.html")
             .replace("{{threshold}}", &format!("{threshold:.1}"))
-            .replace("{{facts}}", &facts(model));
+            .replace("{{facts}}", &facts(model))
+            .replace("{{monitor}}", if records.monitor().is_on() { MONITOR } else { "" })
+            .replace("{{kept}}", if records.keep_texts() { KEPT } else { NOT_KEPT });
         Self { shell }
     }
 

@@ -80,6 +80,22 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
     }
 
+    pub(crate) fn monitor_off() -> Self {
+        let message = "this server does not watch its predictions; start it with --monitor-window of 100 or more";
+        Self::new(StatusCode::NOT_FOUND, "monitor_off", message)
+    }
+
+    pub(crate) fn no_profile() -> Self {
+        let message = "the bundle that is served brings no profile.json, so nobody knows what is usual: its validation \
+                       set was too small; export a bundle of at least 100 sentences of validation, and serve that";
+        Self::new(StatusCode::NOT_FOUND, "no_profile", message)
+    }
+
+    pub(crate) fn no_verdict(error: &str) -> Self {
+        let message = format!("the predictions cannot be judged: {error}; this is a defect, please report it");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "no_verdict", message)
+    }
+
     pub(crate) fn not_found() -> Self {
         let message = "there is nothing at this address; /docs lists what there is";
         Self::new(StatusCode::NOT_FOUND, "not_found", message)

@@ -17,6 +17,7 @@ use wellformed_infer::Prediction;
 
 use crate::lines::Lines;
 use crate::model::Model;
+use crate::monitor::Monitor;
 use crate::observe::Context;
 
 /// The version in records.
@@ -25,31 +26,51 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Where records go, and what they may say of sentences.
 pub struct Records {
     writer: Option<Lines>,
+    monitor: Monitor,
     texts: TextPolicy,
     lost: Counter,
     cold: AtomicBool,
 }
 
 impl Records {
-    /// No records.
-    pub fn off() -> Self {
-        let cold = AtomicBool::new(true);
-        Self { writer: None, texts: TextPolicy::default(), lost: Counter::default(), cold }
+    /// Records that go nowhere yet; `texts` says what they may hold of a sentence.
+    pub fn new(texts: TextPolicy) -> Self {
+        let (lost, cold) = (Counter::default(), AtomicBool::new(true));
+        Self { writer: None, monitor: Monitor::off(), texts, lost, cold }
     }
 
-    /// Records into `output`, one JSON object to a line. They are written by a thread of its own: an answer never waits
+    /// Records for the server's own monitor too.
+    #[must_use]
+    pub fn watched_by(self, monitor: Monitor) -> Self {
+        Self { monitor, ..self }
+    }
+
+    /// Records into `output` too, one JSON object to a line. They are written by a thread of its own: an answer never waits
     /// for them. What the thread cannot write in time is lost, and counted.
     ///
     /// # Errors
     ///
     /// When the thread cannot be started.
-    pub fn to(output: impl Write + Send + 'static, texts: TextPolicy) -> Result<Self> {
-        let lost = Counter::default();
-        let counter = lost.clone();
+    pub fn to(self, output: impl Write + Send + 'static) -> Result<Self> {
+        let counter = self.lost.clone();
         let writer = Lines::to(output, "records of predictions", move |lines| {
             counter.inc_by(lines);
         })?;
-        Ok(Self { writer: Some(writer), texts, lost, cold: AtomicBool::new(true) })
+        Ok(Self { writer: Some(writer), ..self })
+    }
+
+    /// The server's own monitor.
+    pub(crate) fn monitor(&self) -> &Monitor {
+        &self.monitor
+    }
+
+    /// Whether sentences are kept, redacted.
+    pub(crate) fn keep_texts(&self) -> bool {
+        self.are_wanted() && self.texts.logs_text()
+    }
+
+    fn are_wanted(&self) -> bool {
+        self.writer.is_some() || self.monitor.is_on()
     }
 
     /// How many records could not be written.
@@ -59,7 +80,7 @@ impl Records {
 
     /// What may be said of the sentences of a request; nothing where there are no records.
     pub(crate) fn describe(&self, sentences: &[String]) -> Vec<TextFacts> {
-        if self.writer.is_none() {
+        if !self.are_wanted() {
             return Vec::new();
         }
         sentences.iter().map(|sentence| self.texts.describe(sentence)).collect()
@@ -91,7 +112,7 @@ impl Records {
         texts: Vec<TextFacts>,
         explained: bool,
     ) {
-        if self.writer.is_none() {
+        if !self.are_wanted() {
             return;
         }
         let cold_start = self.cold.swap(false, Ordering::Relaxed);
@@ -158,11 +179,17 @@ impl Records {
     }
 
     fn send(&self, record: impl FnOnce() -> Record) {
-        let Some(writer) = &self.writer else { return };
-        let line = record().to_line().ok().and_then(|line| String::from_utf8(line).ok());
-        if !line.is_some_and(|line| writer.send(line)) {
-            self.lost.inc();
+        if !self.are_wanted() {
+            return;
         }
+        let record = record();
+        if let Some(writer) = &self.writer {
+            let line = record.to_line().ok().and_then(|line| String::from_utf8(line).ok());
+            if !line.is_some_and(|line| writer.send(line)) {
+                self.lost.inc();
+            }
+        }
+        self.monitor.take(record);
     }
 }
 

@@ -76,7 +76,7 @@ impl Server {
         let metrics = Arc::new(Metrics::new(&*model, &log, &records));
         let app = App {
             batcher: Batcher::start(Arc::clone(&model), Arc::clone(&metrics), &settings)?,
-            page: Page::new(&*model),
+            page: Page::new(&*model, &records),
             openapi: api::openapi(&*model, &settings),
             records,
             stopping: AtomicBool::new(false),
@@ -144,6 +144,7 @@ impl Server {
         }
         app.log.finish();
         app.records.finish();
+        app.records.monitor().finish();
         Ok(ended)
     }
 }

@@ -7,7 +7,7 @@ use wellformed_drift::{Area, Report, Verdict};
 use wellformed_kibana::verdict::{self, Conclusion, Finding};
 
 use crate::cluster::Cluster;
-use crate::judge::moment;
+use wellformed_verdict::words::moment;
 
 /// The verdict as the dashboard expects it.
 pub(crate) fn document(report: &Report, bundle: &str, now: Timestamp) -> verdict::Verdict {

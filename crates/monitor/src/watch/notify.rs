@@ -10,7 +10,7 @@ use ureq::tls::{RootCerts, TlsConfig};
 use wellformed_core::record::{NAMESPACE, Timestamp};
 use wellformed_drift::{Report, Verdict};
 
-use crate::judge::moment;
+use wellformed_verdict::words::moment;
 
 /// The token for GitHub.
 const TOKEN: &str = "GITHUB_TOKEN";

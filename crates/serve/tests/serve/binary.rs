@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::{Value, json};
@@ -27,10 +27,15 @@ fn free_address() -> SocketAddr {
 
 impl Process {
     pub(crate) fn start(options: &[&str]) -> Self {
+        Self::start_with(&bundle(), options)
+    }
+
+    /// With another bundle.
+    pub(crate) fn start_with(bundle: &Path, options: &[&str]) -> Self {
         let address = free_address();
         let mut child = Command::new(env!("CARGO_BIN_EXE_serve"))
             .args(["--address", &address.to_string(), "--bundle"])
-            .arg(bundle())
+            .arg(bundle)
             .args(options)
             .stdout(Stdio::piped())
             .spawn()
@@ -56,7 +61,7 @@ impl Drop for Process {
     }
 }
 
-fn fails(options: &[&str]) -> Output {
+pub(crate) fn fails(options: &[&str]) -> Output {
     let output = Command::new(env!("CARGO_BIN_EXE_serve")).args(options).output().unwrap();
     assert!(!output.status.success());
     output

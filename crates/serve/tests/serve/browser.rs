@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Running, start, until};
+use crate::support::{Running, start, until, usual};
 
 /// Browsers opened so far: each has a profile of its own.
 static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -251,5 +251,31 @@ fn browser_draws_the_api_and_sends_what_one_tries() {
     page.wait("document.querySelector('#predict pre').textContent.includes('\"predictions\"')");
     assert!(page.text("document.querySelector('#predict pre').textContent").starts_with("200"));
     page.picture("docs");
+    assert!(page.complaints.is_empty(), "{:?}", page.complaints);
+}
+
+#[test]
+#[ignore = "needs Chromium (CHROMIUM names another binary): cargo test --release -p wellformed-serve -- --ignored browser"]
+fn browser_shows_the_monitor_on_a_phone_in_the_dark_and_without_a_mouse() {
+    let server = start();
+    for five in (0..200).map(|index| format!("{0} {0}", usual(index))).collect::<Vec<_>>().chunks(5) {
+        assert_eq!(server.post("/predict", &json!({ "sentences": five })).status, 200);
+    }
+    let mut page = open(&server, "/monitor", 320, true);
+    assert!(page.text("document.querySelector('h1').textContent").starts_with("alert "));
+    let wide = page.value("document.documentElement.scrollWidth");
+    assert!(wide.as_u64().unwrap() <= 320, "the page is {wide} wide on a phone of 320");
+    let background = page.text("getComputedStyle(document.documentElement).backgroundColor");
+    assert_eq!(background, "rgb(22, 24, 27)", "the page's own style is applied");
+    page.press(TAB.0, TAB.1);
+    assert_eq!(page.text("document.activeElement.textContent"), "To the content");
+    page.press(TAB.0, TAB.1);
+    assert_eq!(page.text("document.activeElement.textContent"), "Wellformed");
+    page.press(TAB.0, TAB.1);
+    assert_eq!(page.text("document.activeElement.className"), "scroll", "wide tables can be moved with the keys");
+    page.picture("monitor-phone-dark");
+    page.value("document.querySelector('header a').click()");
+    page.wait("location.pathname === '/' && document.readyState === 'complete'");
+    assert!(page.value("document.querySelector('footer a[href=\"/monitor\"]') !== null") == json!(true));
     assert!(page.complaints.is_empty(), "{:?}", page.complaints);
 }

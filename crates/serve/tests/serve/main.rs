@@ -7,6 +7,7 @@ mod batching;
 mod binary;
 mod browser;
 mod connections;
+mod monitor;
 mod openapi;
 mod page;
 mod support;

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use wellformed_serve::Settings;
+use wellformed_core::record::TextPolicy;
+use wellformed_serve::{Monitor, Records, Settings};
 
-use crate::support::{Answer, JSON, Running, send, start, start_with};
+use crate::support::{Answer, JSON, Running, send, start, start_with, start_with_records, usual};
 
 /// What is wrong with a value by a schema of the document: nothing, or a line for each place.
 fn problems(document: &Value, schema: &Value, value: &Value, at: &str) -> Vec<String> {
@@ -125,9 +126,18 @@ fn every_answer_is_one_that_the_document_describes() {
         statuses.insert((method.to_lowercase(), route.to_owned(), answer.status));
         answer.status
     };
-    for path in ["/info", "/health", "/health/live", "/health/ready", "/metrics", "/openapi.json"] {
+    for path in
+        ["/info", "/monitor", "/monitor.json", "/health", "/health/live", "/health/ready", "/metrics", "/openapi.json"]
+    {
         assert_eq!(answered("GET", path, &[], ""), 200);
     }
+    // Enough to be judged, so that every part of the report is there.
+    let enough: Vec<String> = (0..100).map(usual).collect();
+    for four in enough.chunks(4) {
+        assert_eq!(answered("POST", "/predict", &[JSON], &json!({"sentences": four}).to_string()), 200);
+    }
+    assert_eq!(answered("GET", "/monitor", &[("Accept", "application/json")], ""), 200);
+    assert!(!server.get("/monitor.json").json()["signals"].as_array().unwrap().is_empty());
     for path in ["/predict", "/explain"] {
         assert_eq!(answered("GET", &format!("{path}?text=a%23+sentence"), &[], ""), 200);
         assert_eq!(answered("GET", path, &[], ""), 422);
@@ -169,6 +179,21 @@ fn answers_that_come_too_late_are_in_the_document_too() {
         let answer = server.post(path, &json!({"sentence": "It rains."}));
         assert_eq!(answer.status, 503);
         check(&document, "POST", path, &answer);
+    }
+}
+
+#[test]
+fn a_monitor_that_has_no_verdicts_is_in_the_document_too() {
+    let texts = TextPolicy::default;
+    for monitor in [Monitor::off(), Monitor::without_profile()] {
+        let server = start_with_records(Settings::default(), Records::new(texts()).watched_by(monitor));
+        let document = document(&server);
+        for (path, accepted) in [("/monitor", "text/html"), ("/monitor", "application/json"), ("/monitor.json", "*/*")]
+        {
+            let answer = send(server.address, "GET", path, &[("Accept", accepted)], "");
+            assert_eq!(answer.status, 404);
+            check(&document, "GET", path, &answer);
+        }
     }
 }
 

@@ -11,10 +11,13 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use wellformed_core::record::{Record, TextPolicy};
+use wellformed_drift::profile::Source;
+use wellformed_drift::{Features, Profile};
 use wellformed_infer::{
     Error, Explanation, Label, Manifest, Perturbation, Precision, Prediction, Timing, Tokens, Word,
 };
-use wellformed_serve::{Ended, Log, LogFormat, Model, Records, Server, Settings};
+use wellformed_serve::{Ended, Log, LogFormat, Model, Monitor, Records, Server, Settings};
+use wellformed_verdict::Judge;
 
 pub(crate) const DIGEST: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 pub(crate) const MAX_LENGTH: usize = 24;
@@ -209,10 +212,57 @@ pub(crate) fn start_logging(settings: Settings, format: LogFormat) -> Running {
 
 pub(crate) fn start_recording(settings: Settings, format: LogFormat, texts: TextPolicy) -> Running {
     let lines = Lines::default();
-    let records = Records::to(lines.clone(), texts).unwrap();
+    let records = Records::new(texts).watched_by(monitor(100, Duration::ZERO)).to(lines.clone()).unwrap();
     let mut running = launch(settings, format, records);
     running.records = lines;
     running
+}
+
+/// The server's own monitor, with a profile of [`Fake`]'s predictions on [`usual`] sentences.
+pub(crate) fn monitor(window: usize, rest: Duration) -> Monitor {
+    let judge = Judge::new(profile(), wellformed_verdict::Settings::default(), DIGEST.to_owned()).unwrap();
+    Monitor::start(judge, window, rest).unwrap()
+}
+
+pub(crate) fn profile() -> Profile {
+    let facts = TextPolicy::default();
+    let features = |index: usize| {
+        let (sentence, facts) = (usual(index), facts.describe(&usual(index)));
+        let words: Vec<u32> = sentence.split_whitespace().map(|word| word.len() as u32).collect();
+        let judged = prediction(&[&[0], &*words, &[0]].concat(), false, 0);
+        Features {
+            tokens: judged.tokens as u32,
+            unknown_tokens: 0,
+            truncated: false,
+            characters: Some(facts.characters),
+            non_ascii_share: Some(facts.non_ascii_share),
+            signals: None,
+            p_acceptable: judged.probabilities[1],
+            label: judged.label,
+            precision: Some(Precision::Int8),
+            text_hash: None,
+            latency_ms: None,
+            cold_start: None,
+        }
+    };
+    let source = Source {
+        split: "validation".to_owned(),
+        precision: Precision::Int8,
+        max_length: MAX_LENGTH,
+        threshold: 0.02,
+        files: BTreeMap::new(),
+    };
+    let features: Vec<Features> = (0..300).map(features).collect();
+    Profile::build(source, &features, None).unwrap()
+}
+
+/// A sentence of three to nine words of one to nine letters, the same for the same number.
+pub(crate) fn usual(index: usize) -> String {
+    // Weyl sequences: they look like chance, and fill their range evenly.
+    let chance = |step: f64, at: usize| ((at + 1) as f64 * step).fract();
+    let words = 3 + (7.0 * chance(0.618_033_988_75, index)) as usize;
+    let word = |at: usize| "a".repeat(1 + (9.0 * chance(0.414_213_562_37, 10 * index + at)) as usize);
+    (0..words).map(word).collect::<Vec<_>>().join(" ")
 }
 
 pub(crate) fn start_with_records(settings: Settings, records: Records) -> Running {

@@ -213,7 +213,7 @@ impl std::io::Write for Stuck {
 #[test]
 fn records_that_cannot_be_written_hold_up_no_answer_and_are_counted() {
     let stuck = Stuck::default();
-    let records = Records::to(stuck.clone(), TextPolicy::default()).unwrap();
+    let records = Records::new(TextPolicy::default()).to(stuck.clone()).unwrap();
     let server = start_with_records(Settings { max_sentences: 300, ..Settings::default() }, records);
     let sentences = vec!["It rains."; 250];
     // More than may wait to be written.

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use maud::{Markup, html};
 use wellformed_drift::window::{Histogram, Step};
 
-use crate::judge::moment;
+use crate::words::moment;
 
 const WIDTH: f64 = 420.0;
 const HEIGHT: f64 = 150.0;
@@ -82,13 +82,14 @@ pub(super) fn timeline(
             }
             line class="base" x1="0" y1=(BASE) x2=(WIDTH) y2=(BASE) {}
             text class="scale" x=(WIDTH) y="10" text-anchor="end" { (shown(highest)) }
-            text x="0" y="140" { (short(first)) }
-            text x=(WIDTH) y="140" text-anchor="end" { (short(last + step_ms)) }
+            text x="0" y="140" { (short(first, step_ms)) }
+            text x=(WIDTH) y="140" text-anchor="end" { (short(last + step_ms, step_ms)) }
         }
     }
 }
 
-/// To the minute.
-fn short(millis: i64) -> String {
-    moment(millis).get(..16).unwrap_or_default().replace('T', " ")
+/// To the minute, or to the second where a piece is shorter than that.
+fn short(millis: i64, step_ms: i64) -> String {
+    let length = if step_ms < 60_000 { 19 } else { 16 };
+    moment(millis).get(..length).unwrap_or_default().replace('T', " ")
 }

@@ -1,8 +1,11 @@
-//! The page.
+//! A report as a page: one file of HTML that loads nothing.
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use sha2::{Digest as _, Sha256};
 use wellformed_core::record::{Prediction, Timestamp};
 use wellformed_drift::check::{PerformanceReport, SignalReport};
 use wellformed_drift::performance::Performance;
@@ -10,14 +13,19 @@ use wellformed_drift::profile::Source;
 use wellformed_drift::window::Step;
 use wellformed_drift::{Area, Report, Settings, Signal, Verdict};
 
-use crate::judge::{headline, moment};
-use crate::read::Tally;
+use crate::chart::{histograms, timeline};
+use crate::words::{headline, moment};
 
-use super::chart::{histograms, timeline};
+const STYLE: &str = include_str!("../page/page.css");
 
-/// Nothing may be loaded from anywhere, whatever the page quotes.
-const POLICY: &str =
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
+/// The page's Content Security Policy: nothing may be loaded from anywhere, whatever the page quotes, and no style but
+/// the page's own is applied.
+pub fn policy() -> String {
+    format!(
+        "default-src 'none'; style-src 'sha256-{}'; base-uri 'none'; form-action 'none'",
+        STANDARD.encode(Sha256::digest(STYLE))
+    )
+}
 
 /// What the page says besides the report.
 #[derive(Debug)]
@@ -36,41 +44,62 @@ pub struct Facts<'a> {
     pub distinct: u64,
     /// The predictions that the model was least certain of.
     pub least_certain: &'a [Prediction],
-    /// What was read.
-    pub tally: &'a Tally,
+    /// What was read, in words.
+    pub records: &'a str,
+    /// The page that leads here, where the page is served.
+    pub home: Option<&'static str>,
 }
 
 /// The page as HTML: one file, nothing loaded.
 pub fn page(report: &Report, facts: &Facts<'_>) -> String {
     let word = sentence(report);
+    let title = format!("{}: predictions against the reference", report.verdict);
+    let head = html! {
+        p class="kind" {
+            @if let Some(home) = facts.home { a href=(home) { "Wellformed" } " monitor, " } @else { "Wellformed monitor, " }
+            time datetime=(facts.made) { (facts.made) }
+        }
+        h1 { (mark(report.verdict)) " " (word) }
+        p class="where" { (headline(report)) "." }
+    };
+    let content = html! {
+        (reasons(report))
+        @if let Some(performance) = &report.performance { (quality(performance)) }
+        (signals(report, facts))
+        (trends(report, facts))
+        (service(report, facts))
+        (uncertain(facts))
+        (about(report, facts))
+    };
+    shell(&title, report.verdict.name(), &head, &content)
+}
+
+/// A page that says why there is no report.
+pub fn notice(title: &str, text: &str, home: Option<&'static str>) -> String {
+    let head = html! {
+        p class="kind" { @if let Some(home) = home { a href=(home) { "Wellformed" } " monitor" } @else { "Wellformed monitor" } }
+        h1 { (title) }
+    };
+    shell(title, Verdict::InsufficientData.name(), &head, &html! { p class="text" { (text) } })
+}
+
+fn shell(title: &str, level: &str, head: &Markup, content: &Markup) -> String {
     let markup = html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
-                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta http-equiv="Content-Security-Policy" content=(policy());
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 meta name="robots" content="noindex";
-                title { (report.verdict) ": predictions against the reference" }
-                style { (PreEscaped(include_str!("../../page/page.css"))) }
+                title { (title) }
+                style { (PreEscaped(STYLE)) }
             }
             body {
                 a class="skip" href="#content" { "To the content" }
-                header class=(report.verdict.name()) {
-                    p class="kind" { "Wellformed monitor, " time datetime=(facts.made) { (facts.made) } }
-                    h1 { (mark(report.verdict)) " " (word) }
-                    p class="where" { (headline(report)) "." }
-                }
-                main id="content" {
-                    (reasons(report))
-                    @if let Some(performance) = &report.performance { (quality(performance)) }
-                    (signals(report, facts))
-                    (trends(report, facts))
-                    (service(report, facts))
-                    (uncertain(facts))
-                    (about(report, facts))
-                }
+                header class=(level) { (head) }
+                main id="content" { (content) }
             }
         }
     };
@@ -315,7 +344,7 @@ fn uncertain(facts: &Facts<'_>) -> Markup {
                                 td { (format!("{:.3}", one.p_acceptable)) }
                                 td { (one.tokens) }
                                 td { @if let Some(hash) = &one.text_hash { code { (hash) } } @else { "—" } }
-                                td class="nowrap" { (one.timestamp) }
+                                td { (one.timestamp) }
                             }
                         }
                     }
@@ -335,7 +364,7 @@ fn about(report: &Report, facts: &Facts<'_>) -> Markup {
                 dd { (report.reference_sentences) " sentences of " (facts.source.split) ", by the "
                     (facts.source.precision.name()) " model" }
                 @for (name, digest) in &facts.source.files { dt { (name) } dd { code { (digest) } } }
-                dt { "Records" } dd { (facts.tally.to_string()) }
+                dt { "Records" } dd { (facts.records) }
                 @if let (Some(from), Some(to)) = (report.from_ms, report.to_ms) {
                     dt { "From, to" } dd { (moment(from)) ", " (moment(to)) }
                 }
@@ -366,9 +395,11 @@ fn p_value(p: f64) -> String {
 }
 
 fn length(millis: i64) -> String {
-    match millis / 3_600_000 {
-        1 => "an hour".to_owned(),
-        hours @ 2..48 => format!("{hours} hours"),
-        hours => format!("{} days", hours / 24),
+    let plural = |count: i64, unit: &str| if count == 1 { format!("1 {unit}") } else { format!("{count} {unit}s") };
+    match millis / 1000 {
+        seconds @ ..60 => plural(seconds, "second"),
+        seconds @ 60..3600 => plural(seconds / 60, "minute"),
+        seconds @ 3600..172_800 => plural(seconds / 3600, "hour"),
+        seconds => plural(seconds / 86_400, "day"),
     }
 }
