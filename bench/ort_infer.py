@@ -58,6 +58,8 @@ class Classifier:
 
 def measure(arguments: argparse.Namespace) -> None:
     """Times both ways of asking, and prints the figures."""
+    import onnxruntime
+
     text = [line for line in Path(arguments.sentences).read_text(encoding="utf8").splitlines() if line.strip()]
     classifier = Classifier(arguments.model, arguments.tokenizer, arguments.threads)
     classifier.predict(text[:1])
@@ -83,6 +85,7 @@ def measure(arguments: argparse.Namespace) -> None:
         "single_p99_us": float(percentile(single, 99)),
         "batched_sentences_per_second": float(percentile(batched, 50)),
         "threads": arguments.threads,
+        "onnxruntime": onnxruntime.__version__,
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
     print(json.dumps(report))

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use xtask::bench::{self, ColdStarts, Inference, Monitoring, Serving, Training};
+use xtask::bench::{Benchmarks, bench};
 use xtask::check;
 use xtask::environment::{DVC, Environment};
 use xtask::image::image;
@@ -111,27 +111,17 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
         arguments: Vec<String>,
     },
-    /// Measure our speed beside what one would run instead.
-    #[command(subcommand)]
-    Bench(Bench),
-}
-
-#[derive(Subcommand)]
-enum Bench {
-    /// Training throughput: this project's `train` and `PyTorch` (`bench/torch_train.py`, in .venv-bench) in turn.
-    Train(Training),
-    /// Inference: this project's engine and ONNX Runtime in Python (`bench/ort_infer.py`, in .venv-onnx) in turn, on the
-    /// bundle and on models of other sizes with random weights.
-    Infer(Inference),
-    /// `serve` under load from another process, with 1, 8, 64 and 256 connections, and its memory over a million
-    /// requests.
-    Serve(Serving),
-    /// The monitor: false alarms on windows in which nothing has changed, and what it finds of shuffled words, other
-    /// languages, a wrong tokenizer and more.
-    Monitor(Monitoring),
-    /// The image of AWS Lambda from nothing to its first answer, beside Python with ONNX Runtime
-    /// (`bench/lambda_handler.py`), both under the same limits. Needs docker, or root with buildah, skopeo and runc.
-    ColdStart(ColdStarts),
+    /// Measure our speed beside what one would run instead, and write it up.
+    ///
+    /// A measurement leaves its figures, and the machine it ran on, in reports/bench/; docs/benchmarks.md is made of
+    /// those files. Measure on a machine that has nothing else to do.
+    ///
+    /// Examples:
+    ///   cargo xtask bench train --shapes 6x384
+    ///   cargo xtask bench monitor --only speed --records 10000000
+    ///   cargo xtask bench --write
+    #[command(verbatim_doc_comment)]
+    Bench(Benchmarks),
 }
 
 fn main() -> ExitCode {
@@ -175,11 +165,7 @@ fn act(task: Task) -> Result<u8> {
         Task::Test => check::test(&root),
         Task::Lint => check::lint(&root),
         Task::Report { arguments } => report(&root, &arguments),
-        Task::Bench(Bench::Train(training)) => bench::train(&root, &training),
-        Task::Bench(Bench::Serve(serving)) => bench::serve(&root, &serving),
-        Task::Bench(Bench::ColdStart(wanted)) => bench::cold_start(&root, &wanted),
-        Task::Bench(Bench::Infer(inference)) => bench::infer(&root, &inference),
-        Task::Bench(Bench::Monitor(monitoring)) => bench::monitor(&root, &monitoring),
+        Task::Bench(asked) => bench(&root, &asked),
     };
     done.map(|()| 0)
 }

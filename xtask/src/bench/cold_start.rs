@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
-use super::{Spread, keep};
+use super::{Measured, Spread};
 use crate::process::{cargo, describe, run};
 use crate::repro::{binary, needs};
 
@@ -45,13 +45,12 @@ struct Side {
     enforced: Value,
 }
 
-/// Builds both images, starts each `turns` times `starts` times under the same limits, prints a table with the ratio, and
-/// writes `reports/bench/cold_start.json`.
+/// Builds both images, starts each `turns` times `starts` times under the same limits, and prints a table with the ratio.
 ///
 /// # Errors
 ///
 /// When there is no bundle, an image cannot be built or run, or the two sides give different answers.
-pub fn cold_start(root: &Path, wanted: &ColdStarts) -> Result<()> {
+pub(super) fn cold_start(root: &Path, wanted: &ColdStarts) -> Result<Measured> {
     needs(root, &[("models/bundle/bundle.json", "export")])?;
     if std::env::var_os("WELLFORMED_BINARIES").is_none() {
         run(cargo().args(["build", "--release", "--locked", "--package", "wellformed-image"]))?;
@@ -101,7 +100,7 @@ pub fn cold_start(root: &Path, wanted: &ColdStarts) -> Result<()> {
         "memory_mb": wanted.memory, "cpus": wanted.cpus, "enforced": ours.enforced,
         "ours": ours.json(), "python_onnxruntime": theirs.json(), "ratio": ratio,
     });
-    keep(root, "cold_start", &report)
+    Ok(Measured::new("cold_start", report))
 }
 
 impl Side {

@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::{Built, Spread, build_examples, keep};
+use super::{Built, Measured, Spread, build_examples};
 use crate::environment::{Environment, ONNX};
 use crate::process::describe;
 use crate::repro::{VALIDATION, binary, needs};
@@ -36,12 +36,12 @@ const SHAPES: [(&str, [usize; 4]); 2] = [("6x384", [6, 384, 12, 1536]), ("2x128"
 /// The figures that both sides report.
 const FIGURES: [&str; 4] = ["single_p50_us", "single_p99_us", "batched_sentences_per_second", "peak_memory_mb"];
 
-/// Runs both sides in turn, prints a table with ratios, and writes `reports/bench/infer.json`.
+/// Runs both sides in turn and prints a table with ratios.
 ///
 /// # Errors
 ///
 /// When bundle or prepared data are not there yet, or either side fails.
-pub fn infer(root: &Path, inference: &Inference) -> Result<()> {
+pub(super) fn infer(root: &Path, inference: &Inference) -> Result<Measured> {
     needs(root, &[("models/bundle/bundle.json", "export"), (VALIDATION, "prepare")])?;
     let environment = Environment::ensure(root, ONNX)?;
     let bench = Bench { root, environment, built: build_examples(root)? };
@@ -63,7 +63,7 @@ pub fn infer(root: &Path, inference: &Inference) -> Result<()> {
     print(&rows, inference);
     let report = json!({ "threads": inference.threads, "repeat": inference.repeat, "rows": rows });
     let name = if inference.threads == 1 { "infer".to_owned() } else { format!("infer-{}", inference.threads) };
-    keep(root, &name, &report)
+    Ok(Measured { name, report })
 }
 
 /// Makes the command that measures one side.
@@ -126,6 +126,7 @@ impl Bench<'_> {
                 row[*name][figure] = spread.json();
             }
         }
+        row["same_file"]["onnxruntime"] = runs["same_file"][0]["onnxruntime"].clone();
         row["ours"]["instructions"] = runs["ours"][0]["instructions"].clone();
         // From the start of a process to the end of it, one sentence predicted between.
         let (mut first, mut python) = (Vec::new(), Vec::new());

@@ -1,82 +1,144 @@
-//! `cargo xtask bench`: our throughput beside what a user would run instead, measured in the same run.
+//! `cargo xtask bench`: our speed beside what a user would run instead, measured in the same run, kept with the machine
+//! it was measured on, and written up in `docs/benchmarks.md`.
 
+mod child;
 mod cold_start;
 mod infer;
+mod machine;
 mod monitor;
+mod monitor_speed;
+pub mod page;
 mod serve;
+mod train;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use clap::Subcommand;
+use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
-use crate::environment::{BENCH, Environment};
-use crate::process::{cargo, describe, run};
-use crate::repro::{VALIDATION, binary, build, needs};
+use crate::process::{cargo, run};
+use crate::repro::{VALIDATION, binary};
 
-pub use cold_start::{ColdStarts, cold_start};
-pub use infer::{Inference, infer};
-pub use monitor::{Monitoring, monitor};
-pub use serve::{Serving, serve};
+pub use cold_start::ColdStarts;
+pub use infer::Inference;
+pub use monitor::Monitoring;
+pub use serve::Serving;
+pub use train::{Epoch, SAME, Training};
 
-/// One epoch of a training run, as both sides report it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Epoch {
-    /// From 0.
-    pub epoch: u64,
-    /// Wall-clock time of the training part, in seconds.
-    pub seconds: f64,
-    /// Sentences trained on in a second.
-    pub sentences_per_second: f64,
-    /// Matthews correlation coefficient after the epoch: on GLUE's validation set by the yardstick, on *tune* by `train`.
-    pub mcc: f64,
+/// What was asked for: a measurement, or the page of all of them.
+#[derive(Debug, Clone, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+pub struct Benchmarks {
+    /// Write docs/benchmarks.md, the page of everything measured, out of reports/bench/*.json.
+    #[arg(long, conflicts_with = "check")]
+    write: bool,
+    /// Fail unless docs/benchmarks.md is what the files of reports/bench/ give.
+    #[arg(long)]
+    check: bool,
+    #[command(subcommand)]
+    what: Option<What>,
 }
 
-impl Epoch {
-    /// Reads one line of `bench/torch_train.py`.
-    ///
-    /// # Errors
-    ///
-    /// When the line is not a JSON object with the four fields.
-    pub fn parse(line: &str) -> Result<Self> {
-        let value: Value = serde_json::from_str(line).with_context(|| format!("not JSON: {line}"))?;
-        let number = |key: &str| value[key].as_f64().with_context(|| format!("no number `{key}` in {line}"));
-        Ok(Self {
-            epoch: value["epoch"].as_u64().with_context(|| format!("no whole number `epoch` in {line}"))?,
-            seconds: number("seconds")?,
-            sentences_per_second: number("sentences_per_second")?,
-            mcc: number("mcc")?,
-        })
+/// What is measured.
+#[derive(Debug, Clone, Subcommand)]
+enum What {
+    /// Training: an epoch of this project's `train` and of `PyTorch` (`bench/torch_train.py`, in .venv-bench) in turn, on
+    /// models of three shapes; and `PyTorch` with every batch padded to 128 tokens.
+    Train(Training),
+    /// Inference: this project's engine and ONNX Runtime in Python (`bench/ort_infer.py`, in .venv-onnx) in turn, on the
+    /// bundle and on models of other sizes with random weights.
+    Infer(Inference),
+    /// `serve` under load from another process, with 1, 8, 64 and 256 connections, and its memory over a million
+    /// requests.
+    Serve(Serving),
+    /// The monitor: false alarms on windows in which nothing has changed, and what it finds of shuffled words, other
+    /// languages, a wrong tokenizer and more; and a million records beside pandas and scipy (`bench/pandas_check.py`,
+    /// in .venv-pandas).
+    Monitor(Monitoring),
+    /// The image of AWS Lambda from nothing to its first answer, beside Python with ONNX Runtime
+    /// (`bench/lambda_handler.py`), both under the same limits. Needs docker, or root with buildah, skopeo and runc.
+    ColdStart(ColdStarts),
+}
+
+/// Measures and keeps what was measured as `reports/bench/NAME.json`, or writes or checks the page.
+///
+/// # Errors
+///
+/// When something that is needed is not there, a program that is measured fails, or the page is not current.
+pub fn bench(root: &Path, asked: &Benchmarks) -> Result<()> {
+    let Some(what) = &asked.what else {
+        return if asked.check { page::check(root) } else { page::write(root) };
+    };
+    // Before anything is measured, so that its load is not our own.
+    let machine = machine::describe(root);
+    if let Some(load) = machine::busy(&machine) {
+        eprintln!(
+            "warning: this machine is busy with other things (load {load}): what is measured now will be called \
+             provisional. A busy machine does not slow both sides alike: threads that wait for each other suffer most."
+        );
+    }
+    let measured = match what {
+        What::Train(training) => vec![train::train(root, training)?],
+        What::Infer(inference) => vec![infer::infer(root, inference)?],
+        What::Serve(serving) => vec![serve::serve(root, serving)?],
+        What::Monitor(monitoring) => monitor::monitor(root, monitoring)?,
+        What::ColdStart(starts) => vec![cold_start::cold_start(root, starts)?],
+    };
+    for Measured { name, mut report } in measured {
+        report["machine"] = machine.clone();
+        println!("{}", keep(root, &name, &report)?);
+    }
+    if page::check(root).is_err() {
+        eprintln!("docs/benchmarks.md does not show these figures yet: cargo xtask bench --write");
+    }
+    Ok(())
+}
+
+/// What a measurement found.
+struct Measured {
+    /// Of its file, without the ending.
+    name: String,
+    report: Value,
+}
+
+impl Measured {
+    fn new(name: &str, report: Value) -> Self {
+        Self { name: name.to_owned(), report }
     }
 }
 
-/// What both sides train: the same encoder on the same sentences, in batches of the same size.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Training {
-    /// Encoder layers to keep.
-    #[arg(long, default_value_t = 4)]
-    pub layers: usize,
-    /// Sentences per batch.
-    #[arg(long, default_value_t = 64)]
-    pub batch: usize,
-    /// Epochs of each run; the first of a run warms caches and is not counted when there are more.
-    #[arg(long, default_value_t = 2)]
-    pub epochs: usize,
-    /// How often both sides run, in turn.
-    #[arg(long, default_value_t = 3)]
-    pub repeat: usize,
+/// Progress over so many runs of programs; nothing where the output is no terminal.
+fn bar(runs: usize) -> ProgressBar {
+    let bar = ProgressBar::new(runs as u64);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg} ({elapsed})") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
 }
 
-/// Sentences per second of one side: smallest, median and largest.
+/// A line above a bar; on standard error where there is none.
+fn tell(bar: &ProgressBar, line: &str) {
+    if bar.is_hidden() {
+        eprintln!("{line}");
+    } else {
+        bar.println(line);
+    }
+}
+
+/// Several figures of one thing: smallest, median and largest.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spread {
-    /// The slowest epoch.
+    /// The smallest.
     pub low: f64,
-    /// The median epoch.
+    /// The middle one, or the mean of the two in the middle.
     pub median: f64,
-    /// The fastest epoch.
+    /// The largest.
     pub high: f64,
 }
 
@@ -92,6 +154,11 @@ impl Spread {
             at(middle)
         };
         Self { low: at(0), median, high: at(last) }
+    }
+
+    /// As in a report; of no figures at all, nothing.
+    fn of_any(figures: Vec<f64>) -> Value {
+        if figures.is_empty() { Value::Null } else { Self::of(figures).json() }
     }
 
     fn json(self) -> Value {
@@ -141,102 +208,20 @@ fn write_sentences(root: &Path, path: &Path) -> Result<()> {
     fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Keeps a report as `reports/bench/NAME.json`.
-fn keep(root: &Path, name: &str, report: &Value) -> Result<()> {
-    let folder = root.join("reports/bench");
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let path = folder.join(format!("{name}.json"));
-    fs::write(&path, format!("{report:#}\n")).with_context(|| format!("cannot write {}", path.display()))
+/// Keeps a report as `reports/bench/NAME.json`, whole or not at all, and gives that path.
+fn keep(root: &Path, name: &str, report: &Value) -> Result<String> {
+    let path = format!("reports/bench/{name}.json");
+    write_whole(&root.join(&path), &format!("{report:#}\n"))?;
+    Ok(path)
 }
 
-/// Trains with the project's `train` and with `PyTorch` in turn, prints a table with the ratio, and writes
-/// `reports/bench/train.json`.
-///
-/// # Errors
-///
-/// When data or base model are not there yet, or either side fails.
-pub fn train(root: &Path, training: &Training) -> Result<()> {
-    needs(
-        root,
-        &[("data/prepared/train.parquet", "prepare"), ("data/raw/corpus.zip", "fetch"), ("models/base", "fetch")],
-    )?;
-    let environment = Environment::ensure(root, BENCH)?;
-    build(&[])?;
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    for turn in 1..=training.repeat.max(1) {
-        eprintln!("run {turn} of {}", training.repeat.max(1));
-        // The side that goes first changes, so that a machine that slows down favours neither.
-        for side in if turn % 2 == 1 { [true, false] } else { [false, true] } {
-            let epochs = if side { this_project(root, training)? } else { pytorch(root, &environment, training)? };
-            let counted = epochs.len().min(if epochs.len() > 1 { epochs.len() - 1 } else { 1 });
-            let figures = epochs[epochs.len() - counted..].iter().map(|epoch| epoch.sentences_per_second);
-            if side { ours.extend(figures) } else { theirs.extend(figures) }
-        }
-    }
-    let (ours, theirs) = (Spread::of(ours), Spread::of(theirs));
-    println!(
-        "Training throughput in sentences/s, {} layers, batches of {}, median (lowest to highest epoch):",
-        training.layers, training.batch
-    );
-    for (name, spread) in [("wellformed (flex)", ours), ("PyTorch 2.9", theirs)] {
-        println!("  {name:18} {:7.1} ({:.1} to {:.1})", spread.median, spread.low, spread.high);
-    }
-    println!("  ratio              {:7.2}", ours.median / theirs.median);
-    let report = json!({
-        "layers": training.layers, "batch": training.batch, "ours": ours.json(), "pytorch": theirs.json(),
-        "ratio": ours.median / theirs.median,
-    });
-    keep(root, "train", &report)
-}
-
-/// The project's own stage, in a folder of its own, so that no output of the pipeline is touched.
-fn this_project(root: &Path, training: &Training) -> Result<Vec<Epoch>> {
-    let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |target| root.join(target));
-    for place in ["data", "models"] {
-        fs::create_dir(folder.path().join(place))?;
-    }
-    for input in ["data/prepared", "models/base"] {
-        std::os::unix::fs::symlink(root.join(input), folder.path().join(input))?;
-    }
-    let binaries = std::env::var_os("WELLFORMED_BINARIES").map_or_else(|| target.join("release"), Into::into);
-    let mut command = Command::new(binaries.join("train"));
-    command
-        .current_dir(folder.path())
-        .arg("--params")
-        .arg(root.join("params.yaml"))
-        .args(["--timings", "timings.jsonl"]);
-    // What the yardstick does: [CLS] through the pooler.
-    let sets = [
-        "model.pooling=cls".to_owned(),
-        "compute.device=flex".to_owned(),
-        format!("model.layers={}", training.layers),
-        format!("train.batch_size={}", training.batch),
-        format!("train.epochs={}", training.epochs),
-    ];
-    for set in sets {
-        command.args(["--set", &set]);
-    }
-    run(&mut command)?;
-    let timings = fs::read_to_string(folder.path().join("timings.jsonl")).context("train wrote no timings")?;
-    timings.lines().map(Epoch::parse).collect()
-}
-
-/// `bench/torch_train.py`, in the bench's environment.
-fn pytorch(root: &Path, environment: &Environment, training: &Training) -> Result<Vec<Epoch>> {
-    let mut command = environment.python();
-    command.args(["bench/torch_train.py", "--cola", "data/raw/corpus.zip", "--base", "models/base"]);
-    for (name, value) in [("--layers", training.layers), ("--batch", training.batch), ("--epochs", training.epochs)] {
-        command.arg(name).arg(value.to_string());
-    }
-    command.current_dir(root).stdout(Stdio::piped());
-    eprintln!("$ {}", describe(&command));
-    let output = command.spawn().and_then(std::process::Child::wait_with_output);
-    let output = output.context("cannot start the environment's Python")?;
-    if !output.status.success() {
-        bail!("bench/torch_train.py failed; its own message is above");
-    }
-    String::from_utf8_lossy(&output.stdout).lines().map(Epoch::parse).collect()
+/// Writes a file under another name first, so that an interruption leaves the old one.
+fn write_whole(path: &Path, text: &str) -> Result<()> {
+    let folder = path.parent().context("a file without a folder")?;
+    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let unfinished = path.with_extension("unfinished");
+    let written = fs::write(&unfinished, text).and_then(|()| fs::rename(&unfinished, path));
+    written.with_context(|| format!("cannot write {}", path.display()))
 }
 
 #[cfg(test)]
@@ -250,15 +235,14 @@ mod tests {
     }
 
     #[test]
-    fn an_epoch_is_read_from_the_yardsticks_line() {
-        let line = r#"{"epoch": 1, "train_loss": 0.5, "seconds": 12.5, "sentences_per_second": 684.1, "mcc": 0.25}"#;
-        let expected = Epoch { epoch: 1, seconds: 12.5, sentences_per_second: 684.1, mcc: 0.25 };
-        assert_eq!(Epoch::parse(line).unwrap(), expected);
-    }
-
-    #[test]
-    fn a_line_without_a_figure_is_refused_by_name() {
-        let error = Epoch::parse(r#"{"epoch": 1, "seconds": 2.0, "mcc": 0.1}"#).unwrap_err().to_string();
-        assert!(error.contains("sentences_per_second"), "{error}");
+    fn a_report_replaces_the_one_before_and_leaves_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        for figure in [1, 2] {
+            keep(folder.path(), "speed", &json!({ "figure": figure })).unwrap();
+        }
+        let names: Vec<_> = fs::read_dir(folder.path().join("reports/bench")).unwrap().collect();
+        assert_eq!(names.len(), 1);
+        let text = fs::read_to_string(folder.path().join("reports/bench/speed.json")).unwrap();
+        assert_eq!(text, "{\n  \"figure\": 2\n}\n");
     }
 }

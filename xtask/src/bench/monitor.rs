@@ -1,4 +1,4 @@
-//! `cargo xtask bench monitor`: how often the monitor cries wolf, and what it finds.
+//! The monitor: how often it cries wolf, what it finds, and how fast it is.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,8 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::keep;
+use super::Measured;
+use super::monitor_speed::{self, Speed};
 use crate::process::{cargo, quietly, run};
 use crate::repro::{VALIDATION, binary, needs};
 
@@ -31,14 +32,41 @@ pub struct Monitoring {
     /// which `apt-get download` brings. May be repeated.
     #[arg(long, value_name = "NAME=FILE")]
     pub foreign: Vec<String>,
+    /// How fast.
+    #[command(flatten)]
+    pub speed: Speed,
+    /// Measure one of the two alone: how well the monitor judges, which takes most of the time, or how fast.
+    #[arg(long, value_name = "PART")]
+    pub only: Option<Part>,
 }
 
-/// Measures with the real bundle and the real validation set, and writes `reports/bench/monitor.json`.
+/// A part of the measurement, with a file of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Part {
+    /// False alarms and detection.
+    Judging,
+    /// Records a second, beside pandas and scipy.
+    Speed,
+}
+
+/// Measures with the real bundle and the real validation set.
 ///
 /// # Errors
 ///
-/// When bundle or data are not there yet, or the measuring program fails.
-pub fn monitor(root: &Path, how: &Monitoring) -> Result<()> {
+/// When bundle or data are not there yet, or a program fails.
+pub(super) fn monitor(root: &Path, how: &Monitoring) -> Result<Vec<Measured>> {
+    let mut measured = Vec::new();
+    // The short part first, so that what is missing shows at once.
+    if how.only != Some(Part::Judging) {
+        measured.push(monitor_speed::speed(root, &how.speed)?);
+    }
+    if how.only != Some(Part::Speed) {
+        measured.push(judging(root, how)?);
+    }
+    Ok(measured)
+}
+
+fn judging(root: &Path, how: &Monitoring) -> Result<Measured> {
     needs(
         root,
         &[("models/bundle/bundle.json", "export"), (VALIDATION, "prepare"), ("data/prepared/train.parquet", "prepare")],
@@ -62,7 +90,7 @@ pub fn monitor(root: &Path, how: &Monitoring) -> Result<()> {
     let text = fs::read_to_string(&output).context("prove wrote no figures")?;
     let mut report: Value = serde_json::from_str(&text).context("prove's figures are not JSON")?;
     report["foreign_texts"] = texts;
-    keep(root, "monitor", &report)
+    Ok(Measured::new("monitor", report))
 }
 
 /// Sentences of other languages, as `NAME=FILE`, and where they are from. None where there is no `apt-get`.

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
 use super::infer::output;
-use super::{build_examples, keep};
+use super::{Measured, build_examples};
 use crate::process::{describe, run};
 use crate::repro::{VALIDATION, binary, needs};
 
@@ -32,13 +32,12 @@ const CONNECTIONS: [usize; 4] = [1, 8, 64, 256];
 /// The address that the server is started at: it prints no other, so the port is one that is seldom used.
 const ADDRESS: &str = "127.0.0.1:18291";
 
-/// Starts `serve` on the bundle and loads it with 1, 8, 64 and 256 connections, then with a long run; prints a table and
-/// writes `reports/bench/serve.json`.
+/// Starts `serve` on the bundle and loads it with 1, 8, 64 and 256 connections, then with a long run; prints a table.
 ///
 /// # Errors
 ///
 /// When the bundle is not there, the server fails, or a request is not answered.
-pub fn serve(root: &Path, serving: &Serving) -> Result<()> {
+pub(super) fn serve(root: &Path, serving: &Serving) -> Result<Measured> {
     needs(root, &[("models/bundle/bundle.json", "export"), (VALIDATION, "prepare")])?;
     let built = build_examples(root)?;
     let server = Server::start(root)?;
@@ -82,7 +81,7 @@ pub fn serve(root: &Path, serving: &Serving) -> Result<()> {
     let code = server.stop()?;
     ensure!(code == 0, "the server ended with exit code {code}");
     let report = json!({ "seconds": serving.seconds, "rows": rows, "long_run": long, "requests": answered });
-    keep(root, "serve", &report)
+    Ok(Measured::new("serve", report))
 }
 
 /// A running server; it is killed if nobody stops it.
