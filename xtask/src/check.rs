@@ -115,5 +115,5 @@ pub fn lint(root: &Path) -> Result<()> {
     within(tools.program("yamllint").args(["--strict", "."]))?;
     within(tools.program("zizmor").args(["--offline", "--no-progress", ".github/workflows"]))?;
     within(&mut tools.program("actionlint"))?;
-    within(tools.program("cfn-lint").args(["infra/foundation.yaml", "infra/service.yaml"]))
+    within(tools.program("cfn-lint").args(["infra/foundation.yaml", "infra/monitoring.yaml", "infra/service.yaml"]))
 }

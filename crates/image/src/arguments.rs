@@ -6,7 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use wellformed_core::bundle::Precision;
 use wellformed_image::Models;
 
-/// The container images of what predicts: build them, look into them, run them as AWS Lambda would.
+/// The container images of what predicts and of what forwards its records: build them, look into them, run them as AWS
+/// Lambda would.
 ///
 /// An image is a folder, an OCI image layout; `build` prints where.
 ///
@@ -27,7 +28,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Task {
     /// Build an image from Dockerfile.lambda with docker or buildah, tagged with the git commit.
     Build(Build),
-    /// Check an image: size, files, rights, labels, bundle, golden answers, wrong input, cold start.
+    /// Check an image: size, files, rights, labels, bundle, golden answers, wrong input, cold start; of the forwarder,
+    /// that nothing is lost silently where the cluster is away.
     Verify(Verify),
     /// Run an image's program and hand it events, a JSON value to a line of standard input; answers, a line each, on
     /// standard output, the program's log on standard error.
@@ -46,6 +48,8 @@ pub(crate) enum Program {
     Lambda,
     /// `serve`, the HTTP server.
     Serve,
+    /// `forwarder`, for AWS Lambda: records from `CloudWatch` Logs to Elasticsearch. There is no bundle in its image.
+    Forwarder,
 }
 
 impl From<Program> for wellformed_image::Target {
@@ -53,6 +57,7 @@ impl From<Program> for wellformed_image::Target {
         match program {
             Program::Lambda => Self::Lambda,
             Program::Serve => Self::Serve,
+            Program::Forwarder => Self::Forwarder,
         }
     }
 }
@@ -100,7 +105,7 @@ pub(crate) struct Build {
     /// The image that Rust comes from; otherwise $`WELLFORMED_RUST_IMAGE`, or the one that scripts/local-image made.
     #[arg(long, value_name = "IMAGE")]
     pub(crate) rust_image: Option<String>,
-    /// Which of the bundle's models go in.
+    /// Which of the bundle's models go in, if the program needs a bundle.
     #[arg(long, value_enum, default_value_t = ModelsWanted::Served)]
     pub(crate) models: ModelsWanted,
     /// Build every step anew.
@@ -129,12 +134,12 @@ pub(crate) struct Verify {
     /// Which program it is of.
     #[arg(long, value_enum, default_value_t = Program::Lambda)]
     pub(crate) target: Program,
-    /// The bundle that it has to answer like.
+    /// The bundle that it has to answer like; of no meaning to the forwarder.
     #[arg(long, value_name = "PATH", default_value = "models/bundle")]
     pub(crate) bundle: PathBuf,
-    /// The most that it may take, in MB (10⁶ bytes), packed and unpacked.
-    #[arg(long, value_name = "MB", default_value_t = 40.0)]
-    pub(crate) max_mb: f64,
+    /// The most that it may take, in MB (10⁶ bytes), packed and unpacked; 40, or 10 of the forwarder, unless given.
+    #[arg(long, value_name = "MB")]
+    pub(crate) max_mb: Option<f64>,
     /// The longest median cold start, in ms.
     #[arg(long, value_name = "MS")]
     pub(crate) max_cold_start: Option<f64>,
@@ -150,6 +155,10 @@ pub(crate) struct Invoke {
     /// The image.
     #[arg(value_name = "FOLDER")]
     pub(crate) image: PathBuf,
+    /// A variable for the program, such as `ELASTICSEARCH_URL=http://127.0.0.1:9200`; may be repeated. `NAME` alone takes
+    /// the value of this command's own environment: a secret does not belong on a command line.
+    #[arg(long = "env", value_name = "NAME[=VALUE]")]
+    pub(crate) variables: Vec<String>,
     #[command(flatten)]
     pub(crate) under: Under,
 }
@@ -159,6 +168,9 @@ pub(crate) struct ColdStart {
     /// The image.
     #[arg(value_name = "FOLDER")]
     pub(crate) image: PathBuf,
+    /// Which program it is of.
+    #[arg(long, value_enum, default_value_t = Program::Lambda)]
+    pub(crate) target: Program,
     /// How often it is started.
     #[arg(long, value_name = "COUNT", default_value_t = 10)]
     pub(crate) starts: usize,

@@ -39,6 +39,9 @@ pub enum Target {
     Lambda,
     /// `serve`, the HTTP server.
     Serve,
+    /// `forwarder`, for AWS Lambda: hands records from `CloudWatch` Logs to Elasticsearch or OpenSearch. It predicts
+    /// nothing, so there is no bundle in its image.
+    Forwarder,
 }
 
 impl Target {
@@ -47,6 +50,7 @@ impl Target {
         match self {
             Self::Lambda => "lambda",
             Self::Serve => "serve",
+            Self::Forwarder => "forwarder",
         }
     }
 
@@ -55,6 +59,7 @@ impl Target {
         match self {
             Self::Lambda => "wellformed-lambda",
             Self::Serve => "wellformed-serve",
+            Self::Forwarder => "wellformed-monitor",
         }
     }
 
@@ -63,7 +68,13 @@ impl Target {
         match self {
             Self::Lambda => "var/task/bootstrap",
             Self::Serve => "usr/bin/serve",
+            Self::Forwarder => "var/task/forwarder",
         }
+    }
+
+    /// Whether there is a bundle in the image.
+    pub fn has_bundle(self) -> bool {
+        self != Self::Forwarder
     }
 }
 
@@ -150,7 +161,7 @@ impl fmt::Display for Platform {
 /// What is to be built.
 #[derive(Debug, Clone)]
 pub struct BuildRequest {
-    /// The project's root folder, with `Dockerfile.lambda` and `models/bundle`.
+    /// The project's root folder, with `Dockerfile.lambda` and, for what predicts, `models/bundle`.
     pub root: PathBuf,
     /// Which program.
     pub target: Target,
@@ -165,7 +176,7 @@ pub struct BuildRequest {
     pub revision: String,
     /// The project's address, for the label `org.opencontainers.image.source`; may be empty.
     pub source: String,
-    /// Which of the bundle's models go into the image.
+    /// Which of the bundle's models go into the image, if there is a bundle in it.
     pub models: Models,
     /// Further labels.
     pub labels: BTreeMap<String, String>,
@@ -283,15 +294,7 @@ impl Builder {
     ///
     /// When there is no bundle, the platform cannot be built here, or the build fails; with the builder's last lines.
     pub fn build(self, request: &BuildRequest, watch: &mut dyn FnMut(&str)) -> Result<Image, Error> {
-        let manifest_path = request.root.join("models/bundle").join(MANIFEST);
-        if !manifest_path.is_file() {
-            return Err(Error::Invalid(format!(
-                "there is no {}: an image needs a bundle, run `cargo xtask repro` or `dvc pull models/bundle` first",
-                manifest_path.display()
-            )));
-        }
-        let manifest: Manifest = read_json(&manifest_path)
-            .map_err(|error| Error::Form { path: manifest_path.clone(), problem: format!("{error:#}") })?;
+        let manifest = request.target.has_bundle().then(|| manifest(&request.root)).transpose()?;
         if !request.platform.can_be_built_here() {
             return Err(Error::Invalid(format!(
                 "{} cannot be built on this machine: its kernel runs no programs of that architecture; register QEMU \
@@ -299,11 +302,11 @@ impl Builder {
                 request.platform
             )));
         }
-        let arguments = BTreeMap::from([
-            ("RUST_IMAGE".to_owned(), self.rust_image(request)),
-            ("MODELS".to_owned(), request.models.pattern(&manifest).to_owned()),
-        ]);
-        let labels = labels(request, &manifest);
+        let mut arguments = BTreeMap::from([("RUST_IMAGE".to_owned(), self.rust_image(request))]);
+        if let Some(manifest) = &manifest {
+            arguments.insert("MODELS".to_owned(), request.models.pattern(manifest).to_owned());
+        }
+        let labels = labels(request, manifest.as_ref());
         let file = Dockerfile { path: "Dockerfile.lambda", target: Some(request.target.name()), arguments, labels };
         self.build_file(request, &file, watch)
     }
@@ -433,7 +436,7 @@ struct Dockerfile<'a> {
 }
 
 impl Dockerfile<'_> {
-    /// `lambda` and `serve` for the images that ship; `python` for `bench/Dockerfile.python`.
+    /// `lambda`, `serve` and `forwarder` for the images that ship; `python` for `bench/Dockerfile.python`.
     fn name(&self) -> &str {
         self.target.unwrap_or_else(|| self.path.rsplit('.').next().unwrap_or(self.path))
     }
@@ -452,7 +455,19 @@ fn kept(request: &BuildRequest, name: &str) -> PathBuf {
     store(&request.root).join(format!("{name}-{}-{}", request.platform.architecture(), request.tag))
 }
 
-fn labels(request: &BuildRequest, manifest: &Manifest) -> BTreeMap<String, String> {
+/// The manifest of the bundle that goes into an image.
+fn manifest(root: &Path) -> Result<Manifest, Error> {
+    let path = root.join("models/bundle").join(MANIFEST);
+    if !path.is_file() {
+        return Err(Error::Invalid(format!(
+            "there is no {}: an image needs a bundle, run `cargo xtask repro` or `dvc pull models/bundle` first",
+            path.display()
+        )));
+    }
+    read_json(&path).map_err(|error| Error::Form { path, problem: format!("{error:#}") })
+}
+
+fn labels(request: &BuildRequest, manifest: Option<&Manifest>) -> BTreeMap<String, String> {
     let mut labels = request.labels.clone();
     let created = humantime::format_rfc3339_seconds(request.created).to_string();
     for (name, value) in [
@@ -460,7 +475,7 @@ fn labels(request: &BuildRequest, manifest: &Manifest) -> BTreeMap<String, Strin
         ("org.opencontainers.image.revision", &request.revision),
         ("org.opencontainers.image.source", &request.source),
         ("org.opencontainers.image.version", env!("CARGO_PKG_VERSION")),
-        (BUNDLE_LABEL, &manifest.digest),
+        (BUNDLE_LABEL, manifest.map_or("", |manifest| &manifest.digest)),
     ] {
         if !value.is_empty() {
             labels.entry(name.to_owned()).or_insert_with(|| value.to_owned());

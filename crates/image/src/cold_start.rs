@@ -32,8 +32,8 @@ impl ColdStart {
     }
 }
 
-/// Starts an image `starts` times, one after another, and asks each time `payload`, and then ten times more. `watch` is
-/// told of every start.
+/// Starts an image `starts` times with these `variables`, one after another, and asks each time `payload`, and then ten
+/// times more. `watch` is told of every start.
 ///
 /// The container is made beforehand; what counts is the program in it, from being let go to its answer's arrival.
 ///
@@ -43,6 +43,7 @@ impl ColdStart {
 pub fn cold_start(
     prepared: &Prepared,
     limits: Limits,
+    variables: &BTreeMap<String, String>,
     payload: &[u8],
     starts: usize,
     watch: &mut dyn FnMut(f64),
@@ -51,7 +52,7 @@ pub fn cold_start(
     let mut peak: Option<u64> = None;
     let mut enforced = Enforced { memory: false, cpus: false, read_only: false };
     for _ in 0..starts.max(1) {
-        let mut sandbox = prepared.start(limits, &BTreeMap::new())?;
+        let mut sandbox = prepared.start(limits, variables)?;
         let mut ask = || {
             let answer = sandbox.invoke(payload)?;
             match answer.function_error {

@@ -1,4 +1,5 @@
-//! The container images of what predicts: built from `Dockerfile.lambda`, checked, run under limits, pushed.
+//! The container images of what predicts, and of what forwards its records: built from `Dockerfile.lambda`, checked, run
+//! under limits, pushed.
 //!
 //! ```no_run
 //! use wellformed_image::{BuildRequest, Builder, Expectations, Target, golden, verify};
@@ -15,11 +16,12 @@
 //! An [`Image`] is a folder, an OCI image layout: whichever program built it, its digest is known before it is pushed,
 //! its files can be read without a daemon, and what is pushed is what was checked.
 //!
-//! Invariant: this crate knows how the programs are built and what they answer, and links neither `lambda` nor `serve`.
+//! Invariant: this crate knows how the programs are built and what they answer, and links none of them.
 
 mod builder;
 mod cold_start;
 mod error;
+mod forwarding;
 mod golden;
 mod image;
 pub mod layout;
@@ -38,4 +40,4 @@ pub use error::Error;
 pub use golden::{Golden, SENTENCES, golden};
 pub use image::{Image, Pushed, RegistryReference, store};
 pub use sandbox::{Answer, Enforced, Limits, Prepared, SANDBOX, Sandbox};
-pub use verify::{BUNDLE, Check, Expectations, Verification, inspect, verify};
+pub use verify::{BUNDLE, Check, Expectations, Verification, inspect, trial_event, verify};

@@ -9,8 +9,9 @@
 //! its 512 MB `/tmp` and its system-call filter are not imitated.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,6 +35,9 @@ pub const SANDBOX: &str = "WELLFORMED_SANDBOX";
 const TICK: Duration = Duration::from_millis(50);
 /// How long the program may take to write its log's last lines after an answer, and to ask again.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// The log group that the program is told is its own.
+pub(crate) const LOG_GROUP: &str = "/aws/lambda/wellformed";
 
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
@@ -120,12 +124,16 @@ impl Prepared {
             let root = folder.path().join("root");
             fs::create_dir(&root).at("make", &root)?;
             image.layout.unpack(&root)?;
+            // runc gives the file system that it mounts there the rights of the folder below it.
+            let temporary = root.join("tmp");
+            fs::create_dir_all(&temporary).at("make", &temporary)?;
+            fs::set_permissions(&temporary, Permissions::from_mode(0o1777)).at("write", &temporary)?;
         }
         Ok(Self { engine, process: image.layout.configuration.config.clone(), folder })
     }
 
     /// Starts the image's program under limits, and waits until it asks for its first event. `variables` are added to
-    /// those of the image and of Lambda.
+    /// those of the image and of Lambda, and go before them.
     ///
     /// # Errors
     ///
@@ -199,9 +207,12 @@ impl Sandbox {
         let api = RuntimeApi::start().at("make", Path::new("a server on the loopback"))?;
         let folder = tempfile::tempdir_in(prepared.folder.path()).at("make", prepared.folder.path())?;
         let log = folder.path().join("log");
-        let mut environment: Vec<String> = prepared.process.env.clone();
-        environment.extend(lambda_environment(&api, limits).into_iter().map(|(name, value)| format!("{name}={value}")));
-        environment.extend(variables.iter().map(|(name, value)| format!("{name}={value}")));
+        let own = prepared.process.env.iter().filter_map(|it| it.split_once('='));
+        let lambda = lambda_environment(&api, limits);
+        let lambda = lambda.iter().map(|(name, value)| (*name, value.as_str()));
+        let given = variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let environment: BTreeMap<&str, &str> = own.chain(lambda).chain(given).collect();
+        let environment: Vec<String> = environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let output = File::create(&log).at("make", &log)?;
         let container = Container::create(prepared, limits, &environment, folder.path(), &output)?;
         let began = Instant::now();
@@ -368,7 +379,7 @@ fn lambda_environment(api: &RuntimeApi, limits: Limits) -> Vec<(&'static str, St
         ("AWS_LAMBDA_FUNCTION_NAME", "wellformed".to_owned()),
         ("AWS_LAMBDA_FUNCTION_VERSION", "1".to_owned()),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", limits.memory_mb.to_string()),
-        ("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/wellformed".to_owned()),
+        ("AWS_LAMBDA_LOG_GROUP_NAME", LOG_GROUP.to_owned()),
         ("AWS_LAMBDA_LOG_STREAM_NAME", "2026/01/01/[1]00000000000000000000000000000000".to_owned()),
         ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand".to_owned()),
         ("LAMBDA_TASK_ROOT", "/var/task".to_owned()),

@@ -2,7 +2,7 @@
 //!
 //! The form is `CycloneDX` 1.6 as JSON (<https://cyclonedx.org/docs/1.6/json/>). Listed is what the image's program is
 //! really built from: the packages of Cargo.lock that Cargo chooses for that program, target and features, with
-//! their digests in Cargo.lock; and the files of the bundle. What is only there to build with, such as macros, has the
+//! their digests in Cargo.lock; and the files of the bundle, if there is one. What is only there to build with, such as macros, has the
 //! scope `excluded`: it is not in the image.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -80,7 +80,7 @@ type Name = (String, String);
 /// # Errors
 ///
 /// When Cargo cannot resolve the workspace (it needs the packages' manifests, which a build has downloaded), when
-/// Cargo.lock is out of date, or when the image has no bundle.
+/// Cargo.lock is out of date, or when the image has no bundle although its program needs one.
 pub fn sbom(root: &Path, image: &Image, target: Target) -> Result<Value, Error> {
     let triple = platform(image).triple();
     let cargo = || {
@@ -119,12 +119,7 @@ pub fn sbom(root: &Path, image: &Image, target: Target) -> Result<Value, Error> 
             component(package, in_image, checksums.get(&(package.name.as_str(), package.version.as_str())).copied())
         })
         .collect();
-    let bytes = image.layout.file(&format!("{BUNDLE}/bundle.json"))?;
-    let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|error| Error::Form {
-        path: image.layout.folder().to_owned(),
-        problem: format!("its /{BUNDLE}/bundle.json: {error}"),
-    })?;
-    let (models, model_references) = bundle(image, &manifest)?;
+    let (models, model_references) = if target.has_bundle() { bundle(image)? } else { Default::default() };
     components.extend(models);
 
     let top = format!("pkg:oci/wellformed-{}@{}", target.name(), image.digest().replace(':', "%3A"));
@@ -208,7 +203,12 @@ fn one_line(text: &str) -> String {
 }
 
 /// The bundle's files that are in the image, and their references.
-fn bundle(image: &Image, manifest: &Manifest) -> Result<(Vec<Value>, Vec<String>), Error> {
+fn bundle(image: &Image) -> Result<(Vec<Value>, Vec<String>), Error> {
+    let bytes = image.layout.file(&format!("{BUNDLE}/bundle.json"))?;
+    let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|error| Error::Form {
+        path: image.layout.folder().to_owned(),
+        problem: format!("its /{BUNDLE}/bundle.json: {error}"),
+    })?;
     let (mut components, mut references) = (Vec::new(), Vec::new());
     for entry in image.layout.entries()? {
         let Some((BUNDLE, name)) = entry.path.rsplit_once('/') else { continue };

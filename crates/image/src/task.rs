@@ -11,7 +11,8 @@ use wellformed_core::bundle::Manifest;
 use wellformed_core::files::read_json;
 use wellformed_image::sbom::{Advisories, advisories, sbom};
 use wellformed_image::{
-    BuildRequest, Builder, Expectations, Image, Limits, Prepared, RegistryReference, cold_start, golden, verify,
+    BuildRequest, Builder, Expectations, Image, Limits, Prepared, RegistryReference, Target, cold_start, golden,
+    trial_event, verify,
 };
 
 use crate::arguments::{Arguments, Build, ColdStart, Invoke, Push, Sbom, Task, Under, Verify};
@@ -87,10 +88,16 @@ fn pairs(arguments: &[String]) -> Result<BTreeMap<String, String>> {
 
 fn check(it: &Verify) -> Result<bool> {
     let image = open(&it.image)?;
-    let manifest: Manifest = read_json(&it.bundle.join("bundle.json"))?;
-    let mut expected = Expectations::new(it.target.into(), &manifest.digest, golden(&it.bundle, None)?);
-    let most = (it.max_mb * 1e6) as u64;
-    (expected.max_compressed, expected.max_uncompressed) = (most, most);
+    let target = Target::from(it.target);
+    let mut expected = if target.has_bundle() {
+        let manifest: Manifest = read_json(&it.bundle.join("bundle.json"))?;
+        Expectations::new(target, &manifest.digest, golden(&it.bundle, None)?)
+    } else {
+        Expectations::forwarder()
+    };
+    if let Some(most) = it.max_mb.map(|most| (most * 1e6) as u64) {
+        (expected.max_compressed, expected.max_uncompressed) = (most, most);
+    }
     (expected.limits, expected.max_cold_start_ms) = (limits(&it.under), it.max_cold_start);
     let found = verify(&image, &expected)?;
     if it.json {
@@ -107,7 +114,7 @@ fn check(it: &Verify) -> Result<bool> {
 
 fn invoke(it: &Invoke) -> Result<bool> {
     let prepared = Prepared::new(&open(&it.image)?)?;
-    let mut sandbox = prepared.start(limits(&it.under), &BTreeMap::new())?;
+    let mut sandbox = prepared.start(limits(&it.under), &variables(&it.variables)?)?;
     eprintln!("ready in {:.1} ms, run by {}", sandbox.init().as_secs_f64() * 1e3, prepared.engine());
     let mut fine = true;
     for line in stdin().lock().lines() {
@@ -125,11 +132,27 @@ fn invoke(it: &Invoke) -> Result<bool> {
     Ok(fine)
 }
 
+/// `NAME=VALUE`, or `NAME` with the value that it has here.
+fn variables(given: &[String]) -> Result<BTreeMap<String, String>> {
+    let variable = |given: &String| {
+        let (name, value) = match given.split_once('=') {
+            Some((name, value)) => (name, value.to_owned()),
+            None => (
+                given.as_str(),
+                std::env::var(given).with_context(|| format!("--env names {given}, which is not set here"))?,
+            ),
+        };
+        Ok((name.to_owned(), value))
+    };
+    given.iter().map(variable).collect()
+}
+
 fn measure(it: &ColdStart) -> Result<bool> {
+    let (variables, event) = trial_event(it.target.into())
+        .context("the server does not run in AWS Lambda, so it has no cold start there")?;
     let prepared = Prepared::new(&open(&it.image)?)?;
     let bar = ProgressBar::new(it.starts as u64);
-    let payload = br#"{"sentence": "The baker opened the oven before the sun came up."}"#;
-    let found = cold_start(&prepared, limits(&it.under), payload, it.starts, &mut |_| bar.inc(1))?;
+    let found = cold_start(&prepared, limits(&it.under), &variables, &event, it.starts, &mut |_| bar.inc(1))?;
     bar.finish_and_clear();
     if it.json {
         println!("{}", serde_json::to_string_pretty(&found)?);

@@ -9,6 +9,7 @@ use wellformed_core::bundle::{MANIFEST, MODEL, MODEL_INT8, Manifest, PROFILE, SI
 use crate::builder::{BUNDLE_LABEL, Target};
 use crate::cold_start::{ColdStart, cold_start};
 use crate::error::Error;
+use crate::forwarding;
 use crate::golden::Golden;
 use crate::image::Image;
 use crate::layout::{Entry, Kind};
@@ -26,8 +27,8 @@ pub struct Expectations {
     pub max_compressed: u64,
     /// The most that its files may take, in bytes.
     pub max_uncompressed: u64,
-    /// The digest in bundle.json.
-    pub bundle_digest: String,
+    /// The digest in bundle.json; `None` where there is no bundle in the image.
+    pub bundle_digest: Option<String>,
     /// Labels that it has to have.
     pub labels: BTreeMap<String, String>,
     /// What it has to answer.
@@ -51,13 +52,25 @@ impl Expectations {
             target,
             max_compressed: 40_000_000,
             max_uncompressed: 40_000_000,
-            bundle_digest: bundle_digest.to_owned(),
+            bundle_digest: Some(bundle_digest.to_owned()),
             labels: BTreeMap::new(),
             golden,
             tolerance: 1e-4,
             limits: Limits::default(),
             starts: 5,
             max_cold_start_ms: None,
+        }
+    }
+
+    /// What the forwarder's image has to be: at most 10 MB, no bundle, fit for the memory that infra/monitoring.yaml
+    /// gives it.
+    pub fn forwarder() -> Self {
+        Self {
+            max_compressed: 10_000_000,
+            max_uncompressed: 10_000_000,
+            bundle_digest: None,
+            limits: Limits { memory_mb: 256, ..Limits::default() },
+            ..Self::new(Target::Forwarder, "", Vec::new())
         }
     }
 }
@@ -102,7 +115,7 @@ pub struct Check {
     pub found: String,
 }
 
-/// Checks an image: its files and configuration, and, for [`Target::Lambda`], what its program does under the limits.
+/// Checks an image: its files and configuration, and, for AWS Lambda's, what its program does under the limits.
 ///
 /// # Errors
 ///
@@ -111,13 +124,14 @@ pub struct Check {
 pub fn verify(image: &Image, expected: &Expectations) -> Result<Verification, Error> {
     let mut checks = inspect(image, expected)?;
     let mut measured = None;
-    if expected.target == Target::Lambda {
+    if let Some(trial) = Trial::of(expected.target) {
         let prepared = Prepared::new(image)?;
-        match prepared.start(expected.limits, &BTreeMap::new()) {
+        let variables = (trial.variables)();
+        match prepared.start(expected.limits, &variables) {
             Ok(sandbox) => {
                 checks.push(check("the program gets ready", true, format!("in {} ms", sandbox.init().as_millis())));
-                run(sandbox, expected, &mut checks)?;
-                measure(&prepared, expected, &mut checks, &mut measured)?;
+                (trial.run)(&prepared, sandbox, expected, &mut checks)?;
+                measured = Some(measure(&prepared, expected, &variables, &(trial.event)(), &mut checks)?);
             }
             Err(error @ (Error::Init { .. } | Error::TimedOut { .. })) => {
                 checks.push(check("the program gets ready", false, error.to_string()));
@@ -184,35 +198,65 @@ pub fn inspect(image: &Image, expected: &Expectations) -> Result<Vec<Check>, Err
         .collect();
     checks.push(check("no variable sounds like a secret", secrets.is_empty(), listed(&secrets)));
     let mut labels = expected.labels.clone();
-    labels.insert(BUNDLE_LABEL.to_owned(), expected.bundle_digest.clone());
+    labels.extend(expected.bundle_digest.iter().map(|digest| (BUNDLE_LABEL.to_owned(), digest.clone())));
     for (name, value) in &labels {
         let found = image.label(name).unwrap_or("no such label");
         checks.push(check(&format!("the label {name} is right"), found == value, found.to_owned()));
     }
-    checks.push(bundle(image, &entries, &expected.bundle_digest));
+    if let Some(digest) = &expected.bundle_digest {
+        checks.push(bundle(image, &entries, digest));
+    }
     Ok(checks)
 }
 
-fn check(name: &str, passed: bool, found: String) -> Check {
+/// How the program of an image for AWS Lambda is tried.
+struct Trial {
+    /// What it needs to be told.
+    variables: fn() -> BTreeMap<String, String>,
+    /// An event that it has to answer without a function error, to measure the cold start with.
+    event: fn() -> Vec<u8>,
+    run: Run,
+}
+
+/// Tries a program that is ready; `Prepared` is for starting it anew.
+type Run = fn(&Prepared, Sandbox, &Expectations, &mut Vec<Check>) -> Result<(), Error>;
+
+impl Trial {
+    /// `None` for what does not run in AWS Lambda.
+    fn of(target: Target) -> Option<Self> {
+        match target {
+            Target::Lambda => Some(Self { variables: BTreeMap::new, event: a_sentence, run }),
+            Target::Serve => None,
+            Target::Forwarder => Some(Self {
+                variables: forwarding::variables,
+                event: forwarding::control_message,
+                run: forwarding::run,
+            }),
+        }
+    }
+}
+
+pub(crate) fn check(name: &str, passed: bool, found: String) -> Check {
     Check { name: name.to_owned(), passed, found }
 }
 
-fn listed(names: &[String]) -> String {
+pub(crate) fn listed(names: &[String]) -> String {
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
-/// The program, the bundle's files, and the folders that they lie in: so no shell and no library either.
+/// The program, the bundle's files if there is a bundle, and the folders that they lie in: so no shell and no library
+/// either.
 fn expected_files(entries: &[Entry], target: Target) -> Check {
+    let mut roots = vec![target.program()];
+    roots.extend(target.has_bundle().then_some("opt/bundle/"));
     let mut unexpected = Vec::new();
     let mut found = BTreeSet::new();
     for entry in entries {
         let (folder, name) = entry.path.rsplit_once('/').unwrap_or(("", &entry.path));
         let known = match entry.kind {
-            Kind::Folder => {
-                [target.program(), "opt/bundle/"].iter().any(|it| it.starts_with(&format!("{}/", entry.path)))
-            }
+            Kind::Folder => roots.iter().any(|it| it.starts_with(&format!("{}/", entry.path))),
             Kind::File if entry.path == target.program() => true,
-            Kind::File if folder == BUNDLE => {
+            Kind::File if folder == BUNDLE && target.has_bundle() => {
                 [MANIFEST, TOKENIZER, PROFILE, SIGNALS, MODEL, MODEL_INT8].contains(&name)
             }
             _ => false,
@@ -224,12 +268,18 @@ fn expected_files(entries: &[Entry], target: Target) -> Check {
         }
     }
     let manifest = format!("{BUNDLE}/{MANIFEST}");
-    let missing = [target.program(), &manifest].into_iter().filter(|path| !found.contains(path));
+    let needed = [target.program()].into_iter().chain(target.has_bundle().then_some(manifest.as_str()));
+    let missing = needed.filter(|path| !found.contains(path));
     let problems: Vec<String> =
         unexpected.into_iter().chain(missing.map(|path| format!("/{path} is missing"))).collect();
     let passed = problems.is_empty();
     let said = if passed { format!("{} files and folders", entries.len()) } else { problems.join(", ") };
-    check("it holds the program, the bundle, and nothing else", passed, said)
+    let name = if target.has_bundle() {
+        "it holds the program, the bundle, and nothing else"
+    } else {
+        "it holds the program and nothing else"
+    };
+    check(name, passed, said)
 }
 
 /// The bundle's manifest is the expected one, and every file of it has its digest. Only the model that is not served may
@@ -282,7 +332,7 @@ fn sounds_secret(name: &str) -> bool {
 }
 
 /// What the running program answers.
-fn run(mut sandbox: Sandbox, expected: &Expectations, checks: &mut Vec<Check>) -> Result<(), Error> {
+fn run(_: &Prepared, mut sandbox: Sandbox, expected: &Expectations, checks: &mut Vec<Check>) -> Result<(), Error> {
     let sentences: Vec<&str> = expected.golden.iter().map(|golden| golden.sentence.as_str()).collect();
     let mut log = Vec::new();
     let mut wrong = Vec::new();
@@ -304,7 +354,7 @@ fn run(mut sandbox: Sandbox, expected: &Expectations, checks: &mut Vec<Check>) -
     let count = expected.golden.len();
     let said = if wrong.is_empty() { format!("{count} sentences, one by one and together") } else { wrong.join("; ") };
     checks.push(check("it answers as the bundle does outside", wrong.is_empty() && count > 0, said));
-    let right = digests.len() == 1 && digests.contains(&expected.bundle_digest);
+    let right = digests.len() == 1 && digests.first() == expected.bundle_digest.as_ref();
     let found: Vec<String> = digests.into_iter().collect();
     checks.push(check("its answers name the bundle", right, listed(&found)));
 
@@ -340,6 +390,17 @@ fn run(mut sandbox: Sandbox, expected: &Expectations, checks: &mut Vec<Check>) -
     Ok(())
 }
 
+/// An event for `bootstrap`.
+fn a_sentence() -> Vec<u8> {
+    br#"{"sentence": "The baker opened the oven before the sun came up."}"#.to_vec()
+}
+
+/// The variables and the event with which the cold start of a program in AWS Lambda is measured; `None` for what does
+/// not run there.
+pub fn trial_event(target: Target) -> Option<(BTreeMap<String, String>, Vec<u8>)> {
+    Trial::of(target).map(|trial| ((trial.variables)(), (trial.event)()))
+}
+
 /// In what an answer is not the golden one.
 fn differs(golden: &Golden, found: &Value, tolerance: f64) -> Option<String> {
     let p = found["probabilities"]["acceptable"].as_f64().unwrap_or(f64::NAN);
@@ -357,18 +418,17 @@ fn differs(golden: &Golden, found: &Value, tolerance: f64) -> Option<String> {
 fn measure(
     prepared: &Prepared,
     expected: &Expectations,
+    variables: &BTreeMap<String, String>,
+    event: &[u8],
     checks: &mut Vec<Check>,
-    measured: &mut Option<ColdStart>,
-) -> Result<(), Error> {
-    let payload = br#"{"sentence": "The baker opened the oven before the sun came up."}"#;
-    let result = cold_start(prepared, expected.limits, payload, expected.starts, &mut |_| {})?;
+) -> Result<ColdStart, Error> {
+    let result = cold_start(prepared, expected.limits, variables, event, expected.starts, &mut |_| {})?;
     let median = result.median_ms();
     let within = expected.max_cold_start_ms.is_none_or(|most| median <= most);
     let budget = expected.max_cold_start_ms.map_or_else(String::new, |most| format!(" of {most:.0} ms"));
     let said = format!("{median:.1} ms{budget}, median of {} starts", result.first_answer_ms.len());
     checks.push(check("it starts within its budget", within, said));
-    *measured = Some(result);
-    Ok(())
+    Ok(result)
 }
 
 #[cfg(test)]
@@ -408,6 +468,20 @@ mod tests {
         entries.retain(|it| it.path != "var/task/bootstrap");
         assert!(!expected_files(&entries, Target::Lambda).passed);
         assert!(!expected_files(&minimal(), Target::Serve).passed, "Lambda's program is not the server");
+    }
+
+    #[test]
+    fn a_bundle_in_the_image_of_what_does_not_predict_is_found() {
+        let mut entries = minimal();
+        entries.retain(|it| !it.path.starts_with("opt"));
+        entries[2].path = "var/task/forwarder".to_owned();
+        assert!(expected_files(&entries, Target::Forwarder).passed);
+        for stray in [entry("opt", Kind::Folder, 0o755), entry("opt/bundle/bundle.json", Kind::File, 0o444)] {
+            let mut entries = entries.clone();
+            entries.push(stray.clone());
+            let check = expected_files(&entries, Target::Forwarder);
+            assert!(!check.passed && check.found.contains(&stray.path), "{check:?}");
+        }
     }
 
     #[test]

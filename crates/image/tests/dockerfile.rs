@@ -44,6 +44,7 @@ fn copied(stage: &str) -> BTreeSet<String> {
 fn each_program_is_built_from_the_sources_of_its_crates_and_no_others() {
     assert_eq!(copied("bootstrap"), built_from(Target::Lambda));
     assert_eq!(copied("server"), built_from(Target::Serve));
+    assert_eq!(copied("forwarding"), built_from(Target::Forwarder));
 }
 
 #[test]
@@ -54,7 +55,7 @@ fn the_default_image_of_rust_is_the_same_in_the_dockerfile_and_in_the_code() {
 #[test]
 fn nothing_is_run_and_no_shell_is_there_in_what_ships() {
     let text = dockerfile();
-    for stage in ["base", "lambda", "serve"] {
+    for stage in ["base", "lambda", "serve", "forwarder"] {
         let body =
             text.split("\nFROM ").find(|it| it.lines().next().unwrap().ends_with(&format!(" AS {stage}"))).unwrap();
         assert!(body.starts_with("scratch ") || body.starts_with("base "), "{stage}");

@@ -28,8 +28,10 @@ pub const USERNAME: &str = "ELASTICSEARCH_USERNAME";
 pub const PASSWORD: &str = "ELASTICSEARCH_PASSWORD";
 /// A file with the password.
 pub const PASSWORD_FILE: &str = "ELASTICSEARCH_PASSWORD_FILE";
-/// Certificates to trust, in PEM.
+/// A file with the certificates to trust instead of the web's, in PEM.
 pub const CA_FILE: &str = "ELASTICSEARCH_CA_FILE";
+/// The certificates themselves, in PEM, for the forwarder: the image that Lambda starts has no file but the program.
+pub const CA: &str = "ELASTICSEARCH_CA";
 
 /// Bytes of an answer: a page of a search is much smaller.
 const LARGEST_ANSWER: u64 = 256 << 20;
@@ -177,6 +179,29 @@ impl Cluster {
     ///
     /// When the address is none, or holds a user or a password, or the certificates cannot be read.
     pub fn open(url: &str, credentials: Credentials, ca: Option<&Path>) -> Result<Self> {
+        let roots = match ca {
+            // The web's roots are part of the program, so that it runs in an image with nothing else in it.
+            None => RootCerts::WebPki,
+            Some(path) => {
+                let pem =
+                    fs::read(path).with_context(|| format!("cannot read the certificates in {}", path.display()))?;
+                certificates(&pem, path.display())?
+            }
+        };
+        Self::with_roots(url, credentials, roots)
+    }
+
+    /// As [`Cluster::open`], with the certificates themselves, in PEM, instead of a file; `source` is what a message
+    /// calls them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cluster::open`].
+    pub fn trusting(url: &str, credentials: Credentials, pem: &str, source: &str) -> Result<Self> {
+        Self::with_roots(url, credentials, certificates(pem.as_bytes(), source)?)
+    }
+
+    fn with_roots(url: &str, credentials: Credentials, roots: RootCerts) -> Result<Self> {
         let mut parsed: Url = url.parse().ok().filter(Url::has_host).with_context(|| {
             // What was typed may hold a password.
             format!("the address of the cluster is none; expected one such as http://127.0.0.1:9200 in --url or {URL}")
@@ -194,11 +219,6 @@ impl Cluster {
         if !parsed.path().ends_with('/') {
             parsed.set_path(&format!("{}/", parsed.path()));
         }
-        // The web's roots are part of the program, so that it runs in an image with nothing else in it.
-        let roots = match ca {
-            None => RootCerts::WebPki,
-            Some(path) => RootCerts::Specific(Arc::new(certificates(path)?)),
-        };
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -251,7 +271,9 @@ impl Cluster {
             // rustls has no kind of error for it that reaches here.
             let passing = !cause.contains("certificate");
             if !passing {
-                cause = format!("{cause}; certificates of a cluster's own are named with --ca or in {CA_FILE}");
+                cause = format!(
+                    "{cause}; certificates of a cluster's own are named with --ca, in {CA_FILE} or, in an image, in {CA}"
+                );
             }
             Unreachable { url: self.url.to_string(), cause, passing }
         };
@@ -279,14 +301,13 @@ impl Cluster {
     }
 }
 
-fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>> {
-    let pem = fs::read(path).with_context(|| format!("cannot read the certificates in {}", path.display()))?;
-    let mut certificates = Vec::new();
-    for item in parse_pem(&pem) {
-        if let PemItem::Certificate(certificate) = item.with_context(|| format!("{} is not PEM", path.display()))? {
+fn certificates(pem: &[u8], source: impl fmt::Display) -> Result<RootCerts> {
+    let mut certificates: Vec<Certificate<'static>> = Vec::new();
+    for item in parse_pem(pem) {
+        if let PemItem::Certificate(certificate) = item.with_context(|| format!("{source} is not PEM"))? {
             certificates.push(certificate);
         }
     }
-    ensure!(!certificates.is_empty(), "{} holds no certificate in PEM", path.display());
-    Ok(certificates)
+    ensure!(!certificates.is_empty(), "{source} holds no certificate in PEM");
+    Ok(RootCerts::Specific(Arc::new(certificates)))
 }

@@ -5,9 +5,10 @@
 //! everything else was delivered: nothing is lost, and what was delivered already is there once.
 
 use std::env;
+use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use lambda_runtime::{Diagnostic, LambdaEvent, Runtime, service_fn};
 use serde::Serialize;
 use tokio::runtime::Builder;
@@ -16,7 +17,7 @@ use wellformed_core::record::Timestamp;
 use crate::assets;
 use crate::bulk::{Document, INDEX};
 use crate::cloudwatch::Subscription;
-use crate::cluster::{CA_FILE, Cluster, Credentials, URL};
+use crate::cluster::{CA, CA_FILE, Cluster, Credentials, URL};
 use crate::deliver::{DeliveryError, Patience, deliver};
 use crate::line::Line;
 
@@ -105,14 +106,18 @@ impl Forwarder {
     ///
     /// # Errors
     ///
-    /// When a variable is missing or has an impossible value.
+    /// When a variable is missing or has an impossible value, or two of them contradict each other.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let given = |name: &str| variable(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
         let url = given(URL).with_context(|| {
             format!("{URL} is not set; it must be the cluster's address, such as https://search.example.org:9200")
         })?;
-        let ca = given(CA_FILE);
-        let cluster = Cluster::open(&url, Credentials::read(&variable)?, ca.as_deref().map(str::as_ref))?;
+        let credentials = Credentials::read(&variable)?;
+        let cluster = match (given(CA_FILE), given(CA)) {
+            (Some(_), Some(_)) => bail!("both {CA} and {CA_FILE} are set; leave one of them away"),
+            (None, Some(pem)) => Cluster::trusting(&url, credentials, &pem, CA)?,
+            (file, None) => Cluster::open(&url, credentials, file.as_deref().map(Path::new))?,
+        };
         let index = given(INDEX_VARIABLE).unwrap_or_else(|| INDEX.to_owned());
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c);
         ensure!(

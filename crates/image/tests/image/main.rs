@@ -9,6 +9,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod fitness;
+mod forwarder;
 mod materials;
 mod registry;
 mod support;

@@ -1,4 +1,4 @@
-//! One image for all tests: the programs of this checkout, with the small bundle of infer's tests.
+//! One image of each program for all tests: the programs of this checkout, with the small bundle of infer's tests.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,11 @@ pub(crate) struct Built {
     pub(crate) image: Image,
 }
 
-static BUILT: LazyLock<Result<Built, String>> = LazyLock::new(|| {
+static BUILT: LazyLock<Result<Built, String>> = LazyLock::new(|| build(Target::Lambda));
+static FORWARDER: LazyLock<Result<Built, String>> = LazyLock::new(|| build(Target::Forwarder));
+static PROJECT: LazyLock<PathBuf> = LazyLock::new(project);
+
+fn build(target: Target) -> Result<Built, String> {
     let builder = Builder::find().map_err(|error| error.to_string())?;
     if builder == Builder::Buildah && std::env::var_os(wellformed_image::RUST).is_none() {
         // Where a registry can be reached, $WELLFORMED_RUST_IMAGE names the official image.
@@ -36,20 +40,22 @@ static BUILT: LazyLock<Result<Built, String>> = LazyLock::new(|| {
             return Err(format!("{LOCAL_RUST_IMAGE}: {}", String::from_utf8_lossy(&made.stderr)));
         }
     }
-    let mut request = BuildRequest::of_commit(&root(), Target::Lambda).unwrap();
-    request.root = project();
+    let mut request = BuildRequest::of_commit(&root(), target).unwrap();
+    request.root.clone_from(&PROJECT);
     "test".clone_into(&mut request.tag);
     // From here on a failure is a failure.
     let image = builder.build(&request, &mut |_| {}).unwrap();
     Ok(Built { builder, request, image })
-});
+}
 
-/// The image, or `None` and a line that says why there is none here.
+/// The image of what predicts in AWS Lambda, or `None` and a line that says why there is none here.
 pub(crate) fn built() -> Option<&'static Built> {
-    match &*BUILT {
-        Ok(built) => Some(built),
-        Err(problem) => lacking(problem),
-    }
+    BUILT.as_ref().map_or_else(|problem| lacking(problem), Some)
+}
+
+/// The forwarder's image, or `None` and a line that says why there is none here.
+pub(crate) fn built_forwarder() -> Option<&'static Built> {
+    FORWARDER.as_ref().map_or_else(|problem| lacking(problem), Some)
 }
 
 /// Says that a test cannot be made here; with `WELLFORMED_IMAGE_TESTS=required` that is a failure.

@@ -7,6 +7,9 @@
 //! no identity provider, no function URL and no alarms, and outside of S3 it does not look at a policy's resources.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod monitoring;
+mod template;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{Read, Write};
@@ -18,6 +21,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use xtask::process::root;
+
+use crate::template::{resources, template};
 
 /// An AWS account of moto's, gone with the value.
 struct Account {
@@ -255,6 +260,23 @@ fn the_release_role_may_do_what_a_release_asks_for_and_nothing_else() {
 }
 
 #[test]
+fn lambda_may_fetch_an_image_for_the_function_of_its_repository_only() {
+    let repositories = resources(&template("foundation.yaml"), "AWS::ECR::Repository");
+    let function = "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:${FunctionName}";
+    for (repository, sources) in [
+        ("Repository", json!([function, format!("{function}:*")])),
+        ("ForwarderRepository", json!(format!("{function}-forwarder"))),
+    ] {
+        let [statement] = repositories[repository]["RepositoryPolicyText"]["Statement"].as_array().unwrap().as_slice()
+        else {
+            panic!("{repository} lets somebody else in as well")
+        };
+        assert_eq!(statement["Principal"], json!({"Service": "lambda.amazonaws.com"}), "{repository}");
+        assert_eq!(statement["Condition"], json!({"ArnLike": {"aws:SourceArn": sources}}), "{repository}");
+    }
+}
+
+#[test]
 #[ignore = "needs .venv-aws; `cargo xtask test` runs it"]
 fn the_foundation_is_made_changed_and_removed_and_what_cannot_be_made_again_stays() {
     let account = Account::open();
@@ -264,6 +286,8 @@ fn the_foundation_is_made_changed_and_removed_and_what_cannot_be_made_again_stay
     let repository = &repositories["repositories"][0];
     assert_eq!(repository["imageTagMutability"], "IMMUTABLE", "{repository}");
     assert_eq!(repository["repositoryUri"], outputs["RepositoryUri"].as_str());
+
+    assert!(outputs["ForwarderRepositoryUri"].ends_with("/wellformed-forwarder"));
 
     let group = outputs["LogGroupName"].as_str();
     let groups = account.aws(&["logs", "describe-log-groups", "--log-group-name-prefix", group]);
@@ -327,7 +351,9 @@ fn the_foundation_is_made_changed_and_removed_and_what_cannot_be_made_again_stay
     let buckets = account.aws(&["s3api", "list-buckets"]);
     assert_eq!(buckets["Buckets"][0]["Name"], bucket, "data and models outlive the stack");
     let repositories = account.aws(&["ecr", "describe-repositories"]);
-    assert_eq!(repositories["repositories"][0]["repositoryName"], "wellformed", "images outlive the stack");
+    let left = repositories["repositories"].as_array().unwrap().iter();
+    let left: BTreeSet<&str> = left.map(|it| it["repositoryName"].as_str().unwrap()).collect();
+    assert_eq!(left, ["wellformed", "wellformed-forwarder"].into(), "images outlive the stack");
 }
 
 /// A project under DVC, small, with the remote that docs/aws.md sets up.
