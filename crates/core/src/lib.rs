@@ -6,6 +6,7 @@
 //! | [`precision`] | | the numbers that a model computes with |
 //! | [`bundle`] | | the manifest of what ships, `models/bundle/bundle.json` |
 //! | [`characters`] | | the characters of a sentence, counted |
+//! | [`family`] | | the families of encoders, and what tells one from another |
 //! | [`files`] | | digests, and writes that are whole or nothing |
 //! | [`params`] | `params` | typed parameters |
 //! | [`dataset`] | `dataset` | splits, and the Arrow schema of the prepared data |
@@ -17,6 +18,7 @@ pub mod bundle;
 pub mod characters;
 #[cfg(feature = "dataset")]
 pub mod dataset;
+pub mod family;
 pub mod files;
 pub mod label;
 #[cfg(feature = "params")]

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use wellformed_core::bundle::Precision;
+use wellformed_core::family::HeadActivation;
 use wellformed_core::params::Pooling;
 use wellformed_model::classifier;
 use wellformed_model::config::Activation;
@@ -22,20 +23,22 @@ pub fn architecture(
     let encoder = &checkpoint.encoder;
     let architecture = Architecture {
         vocabulary: encoder.vocab_size,
+        embedding: encoder.has_projection().then(|| encoder.embedding_width()),
         hidden: encoder.hidden_size,
         layers: encoder.num_hidden_layers,
         heads: encoder.num_attention_heads,
         inner: encoder.intermediate_size,
-        positions: max_length.min(encoder.max_position_embeddings),
+        positions: max_length.min(encoder.positions()),
         epsilon: encoder.layer_norm_eps as f32,
         activation: match encoder.hidden_act {
             Activation::Gelu => onnx::Activation::Gelu,
             Activation::GeluNew => onnx::Activation::GeluNew,
             Activation::Relu => onnx::Activation::Relu,
         },
-        pooling: match checkpoint.pooling {
-            Pooling::Mean => onnx::Pooling::Mean,
-            Pooling::Cls => onnx::Pooling::Cls,
+        pooling: match (checkpoint.pooling, checkpoint.head_activation()) {
+            (Pooling::Mean, _) => onnx::Pooling::Mean,
+            (Pooling::Cls, HeadActivation::Tanh) => onnx::Pooling::Cls,
+            (Pooling::Cls, HeadActivation::Gelu) => onnx::Pooling::ClsGelu,
         },
         temperature,
         precision: Precision::Fp32,
@@ -44,11 +47,11 @@ pub fn architecture(
     Ok(architecture)
 }
 
-/// The fp32 file's weights, from tensors under their Hugging Face names in `PyTorch`'s layout
-/// ([`classifier::Classifier::tensors`]):
+/// The fp32 file's weights, from tensors as [`classifier::Classifier::tensors`] gives them, of which sentences begin at
+/// `first_position`:
 ///
 /// * the embedding of token type 0, which every token has, is added to the positions, of which the longest sequence's
-///   are kept;
+///   are kept, from the first token's on;
 /// * query, key and value become one matrix, and the queries are divided by √(head size), so that attention needs no
 ///   scale of its own;
 /// * matrices are turned, so that a product is x·W.
@@ -56,19 +59,23 @@ pub fn architecture(
 /// # Errors
 ///
 /// When a tensor is missing.
-pub fn weights(tensors: &Tensors, architecture: &Architecture) -> Result<Weights> {
+pub fn weights(tensors: &Tensors, architecture: &Architecture, first_position: usize) -> Result<Weights> {
     let mut from = Source { tensors, weights: Weights::new() };
     let hidden = architecture.hidden;
+    let width = architecture.embedding_width();
 
     let word = from.tensor("embeddings.word_embeddings.weight")?;
     from.put("embeddings.word", word.clone());
     let types = from.tensor("embeddings.token_type_embeddings.weight")?;
-    let first = types.values.get(..hidden).context("the token type embeddings have no row 0")?;
+    let first = types.values.get(..width).context("the token type embeddings have no row 0")?;
     let positions = from.tensor("embeddings.position_embeddings.weight")?;
-    let rows = positions.values.chunks_exact(hidden).take(architecture.positions);
+    let rows = positions.values.chunks_exact(width).skip(first_position).take(architecture.positions);
     let values = rows.flat_map(|row| row.iter().zip(first).map(|(position, kind)| position + kind)).collect();
-    from.put("embeddings.position", Named { shape: vec![architecture.positions, hidden], values });
+    from.put("embeddings.position", Named { shape: vec![architecture.positions, width], values });
     from.vectors("embeddings.norm", "embeddings.LayerNorm")?;
+    if architecture.embedding.is_some() {
+        from.product("embeddings.projection", "embeddings.projection")?;
+    }
 
     let scale = 1.0 / (architecture.head_size() as f64).sqrt();
     for index in 0..architecture.layers {
@@ -95,7 +102,7 @@ pub fn weights(tensors: &Tensors, architecture: &Architecture) -> Result<Weights
         from.product(&to("outer"), &of("output.dense"))?;
         from.vectors(&to("outer_norm"), &of("output.LayerNorm"))?;
     }
-    from.product("head", if architecture.pooling == onnx::Pooling::Cls { "pooler.dense" } else { "head.dense" })?;
+    from.product("head", if architecture.pooling == onnx::Pooling::Mean { "head.dense" } else { "pooler.dense" })?;
     from.product("classifier", "classifier")?;
     Ok(from.weights)
 }

@@ -76,7 +76,8 @@ pub fn export(stage: &ExportStage, places: &Places) -> Result<Vec<String>> {
 
     let architecture =
         convert::architecture(&checkpoint.classifier.architecture, stage.prepare.max_length, temperature)?;
-    let weights = convert::weights(&checkpoint.classifier.tensors()?, &architecture)?;
+    let first_position = checkpoint.classifier.architecture.encoder.first_position();
+    let weights = convert::weights(&checkpoint.classifier.tensors()?, &architecture, first_position)?;
 
     let parent = places.bundle.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(parent).with_context(|| format!("cannot make the folder {}", parent.display()))?;

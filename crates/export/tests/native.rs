@@ -15,6 +15,7 @@ use wellformed_onnx::{Activation, Architecture, Pooling, Weight, initializers, m
 fn small(activation: Activation, pooling: Pooling) -> ModelProto {
     let architecture = Architecture {
         vocabulary: 30,
+        embedding: None,
         hidden: 8,
         layers: 2,
         heads: 2,

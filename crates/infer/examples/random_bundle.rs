@@ -33,6 +33,7 @@ fn main() -> Result<()> {
     let (positions, temperature) = (128, 1.0);
     let mut architecture = Architecture {
         vocabulary,
+        embedding: None,
         hidden,
         layers,
         heads,

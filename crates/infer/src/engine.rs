@@ -15,9 +15,11 @@ pub(crate) struct Engine {
     architecture: Architecture,
     isa: Isa,
     words: Words,
-    /// `[positions, hidden]`
+    /// `[positions, embedding]`
     positions: Vec<f32>,
     embeddings_norm: Norm,
+    /// From the embeddings' width to that of the hidden states, where they differ.
+    projection: Option<Product>,
     layers: Vec<Layer>,
     head: Product,
     classifier: Product,
@@ -33,7 +35,7 @@ struct Layer {
     outer_norm: Norm,
 }
 
-/// The word embeddings, `[vocabulary, hidden]`, where they lie in the file: a sentence needs a few rows of many.
+/// The word embeddings, `[vocabulary, embedding]`, where they lie in the file: a sentence needs a few rows of many.
 #[derive(Debug)]
 enum Words {
     Float(Bytes),
@@ -90,12 +92,15 @@ impl Engine {
             }
         });
         let layers = layers.collect();
+        let projection =
+            architecture.embedding.map(|width| packer.product(weights, "embeddings.projection", width, hidden));
         // Two columns are not worth quantising: the file has them in 32 bits either way.
         let wide = Packer { precision: Precision::Fp32, ..packer };
         Self {
             words,
             positions: floats(weights, "embeddings.position"),
             embeddings_norm: Norm::new(weights, "embeddings.norm"),
+            projection,
             layers,
             head: packer.product(weights, "head", hidden, hidden),
             classifier: wide.product(weights, "classifier", hidden, 2),
@@ -119,19 +124,16 @@ impl Engine {
         let Workspace { hidden, other, context, wide, rows, scratch } = workspace;
         let Architecture { hidden: width, heads, inner, epsilon, .. } = self.architecture;
         let tokens: usize = sentences.iter().map(|sentence| sentence.len()).sum();
-        hidden.resize(tokens * width, 0.0);
+        match &self.projection {
+            None => self.embed(sentences, width, hidden, other),
+            Some(projection) => {
+                self.embed(sentences, self.architecture.embedding_width(), wide, other);
+                hidden.resize(tokens * width, 0.0);
+                projection.run(self.isa, tokens, wide, hidden, rows);
+            }
+        }
         other.resize(tokens * width, 0.0);
         context.resize(tokens * width, 0.0);
-
-        let ids = sentences.iter().flat_map(|sentence| sentence.iter());
-        for (&id, row) in ids.zip(hidden.chunks_exact_mut(width)) {
-            self.words.copy(id as usize, row);
-        }
-        let positions = sentences.iter().flat_map(|sentence| 0..sentence.len());
-        for (position, row) in positions.zip(other.chunks_exact_mut(width)) {
-            row.copy_from_slice(&self.positions[position * width..][..width]);
-        }
-        self.embeddings_norm.add(self.isa, hidden, other, epsilon);
 
         for layer in &self.layers {
             wide.resize(tokens * 3 * width, 0.0);
@@ -169,7 +171,7 @@ impl Engine {
         let dense = &mut other[..count * width];
         self.head.run(self.isa, count, pooled, dense, rows);
         match self.architecture.pooling {
-            Pooling::Mean => vector::gelu(self.isa, dense),
+            Pooling::Mean | Pooling::ClsGelu => vector::gelu(self.isa, dense),
             Pooling::Cls => dense.iter_mut().for_each(|x| *x = x.tanh()),
         }
         let mut logits = vec![[0.0; 2]; count];
@@ -177,10 +179,26 @@ impl Engine {
         logits
     }
 
+    /// The normed embeddings of all tokens, `[tokens, width]`, into `embedded`; `added` is to work in.
+    fn embed(&self, sentences: &[&[u32]], width: usize, embedded: &mut Vec<f32>, added: &mut Vec<f32>) {
+        let tokens: usize = sentences.iter().map(|sentence| sentence.len()).sum();
+        embedded.resize(tokens * width, 0.0);
+        added.resize(tokens * width, 0.0);
+        let ids = sentences.iter().flat_map(|sentence| sentence.iter());
+        for (&id, row) in ids.zip(embedded.chunks_exact_mut(width)) {
+            self.words.copy(id as usize, row);
+        }
+        let positions = sentences.iter().flat_map(|sentence| 0..sentence.len());
+        for (position, row) in positions.zip(added.chunks_exact_mut(width)) {
+            row.copy_from_slice(&self.positions[position * width..][..width]);
+        }
+        self.embeddings_norm.add(self.isa, embedded, added, self.architecture.epsilon);
+    }
+
     fn pool(&self, rows: &[f32], pooled: &mut [f32]) {
         let width = pooled.len();
         match self.architecture.pooling {
-            Pooling::Cls => pooled.copy_from_slice(&rows[..width]),
+            Pooling::Cls | Pooling::ClsGelu => pooled.copy_from_slice(&rows[..width]),
             Pooling::Mean => {
                 pooled.fill(0.0);
                 for row in rows.chunks_exact(width) {

@@ -24,8 +24,8 @@ pub enum Error {
     /// The text is empty, or only white space.
     #[error("the sentence is empty")]
     Empty,
-    /// A word was to be masked, but the vocabulary has no `[MASK]`.
-    #[error("the bundle's vocabulary has no [MASK]; leave words out instead")]
+    /// A word was to be masked, but the vocabulary has no `[MASK]` or its like.
+    #[error("the bundle's vocabulary has no token for a masked word, such as [MASK]; leave words out instead")]
     NoMask,
     /// The tokenizer gave up on a text.
     #[error("cannot tokenise: {problem}")]

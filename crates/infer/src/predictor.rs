@@ -125,7 +125,8 @@ impl Predictor {
         self.tokenizer.tokenize(sentence)
     }
 
-    /// The text of each token of the vocabulary, by its id.
+    /// The text of each token of the vocabulary, by its id. A later piece of a word starts with `##`, as `WordPiece` writes
+    /// it, whatever the vocabulary's own way.
     pub fn vocabulary(&self) -> Vec<String> {
         self.tokenizer.texts()
     }

@@ -2,21 +2,94 @@
 
 use std::time::Instant;
 
+use tokenizers::models::bpe::BPE;
 use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::{
-    DecoderWrapper, Encoding, Model as _, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper, TokenizerImpl,
+    DecoderWrapper, Encoding, Model, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper, TokenizerImpl,
 };
+use wellformed_core::family::Vocabulary;
 
 use crate::error::Error;
 use crate::prediction::Tokens;
 
-/// Bytes of a text that are looked at for each token that the model takes. A word of more than 100 characters of at
-/// most 4 bytes is one unknown token, so this is what the model could see at most.
+/// Bytes of a text that are looked at for each token that the model takes. To `WordPiece` a word of more than 100
+/// characters of at most 4 bytes is one unknown token, and no entry of a byte-level vocabulary is as long, so this is
+/// what the model could see at most.
 const BYTES_PER_TOKEN: usize = 400;
 
 /// Naming the kind of model instead of leaving it open makes reading the file four times as fast: `tokenizers` would
 /// otherwise read the whole vocabulary into memory first and then try one kind after the other.
-type Inner = TokenizerImpl<WordPiece, NormalizerWrapper, PreTokenizerWrapper, PostProcessorWrapper, DecoderWrapper>;
+type Of<M> = TokenizerImpl<M, NormalizerWrapper, PreTokenizerWrapper, PostProcessorWrapper, DecoderWrapper>;
+
+/// A tokenizer of one kind or the other.
+#[derive(Debug)]
+enum Inner {
+    WordPiece(Box<Of<WordPiece>>),
+    ByteLevel(Box<Of<BPE>>),
+}
+
+/// What both kinds can do.
+macro_rules! either {
+    ($inner:expr, $one:ident => $work:expr) => {
+        match $inner {
+            Inner::WordPiece($one) => $work,
+            Inner::ByteLevel($one) => $work,
+        }
+    };
+}
+
+impl Inner {
+    /// Reads a `tokenizer.json`: as the more frequent kind, and only if it is not that, as the other.
+    fn read(bytes: &[u8]) -> Result<Self, String> {
+        let no_word_piece = match plain(bytes) {
+            Ok(inner) => return Ok(Self::WordPiece(inner)),
+            Err(error) => error,
+        };
+        let inner = plain(bytes).map_err(|error| {
+            format!("not a WordPiece tokenizer: {no_word_piece}; and not one of byte-level BPE: {error}")
+        })?;
+        Ok(Self::ByteLevel(inner))
+    }
+
+    fn vocabulary(&self) -> Vocabulary {
+        match self {
+            Self::WordPiece(_) => Vocabulary::WordPiece,
+            Self::ByteLevel(_) => Vocabulary::ByteLevel,
+        }
+    }
+
+    fn id(&self, token: &str) -> Option<u32> {
+        either!(self, one => one.token_to_id(token))
+    }
+
+    fn entry(&self, id: u32) -> Option<String> {
+        either!(self, one => one.id_to_token(id))
+    }
+
+    /// One more than the highest id, or the number of entries if that is larger.
+    fn size(&self) -> usize {
+        let (model, added) =
+            either!(self, one => (one.get_model().get_vocab_size(), one.get_added_vocabulary().get_vocab()));
+        model.max(added.values().max().map_or(0, |&id| id as usize + 1))
+    }
+
+    fn encode(&self, text: &str) -> tokenizers::Result<Encoding> {
+        either!(self, one => one.encode(text, true))
+    }
+
+    /// Without the places of the tokens in the text.
+    fn encode_fast(&self, text: &str) -> tokenizers::Result<Encoding> {
+        either!(self, one => one.encode_fast(text, true))
+    }
+}
+
+/// A tokenizer without the padding and truncation that its file may ask for.
+fn plain<M: Model + serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<Box<Of<M>>, String> {
+    let mut inner: Box<Of<M>> = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    inner.with_padding(None);
+    inner.with_truncation(None).map_err(|error| error.to_string())?;
+    Ok(inner)
+}
 
 /// The bundle's tokenizer, with a longest sequence.
 #[derive(Debug)]
@@ -36,23 +109,21 @@ impl Tokenizer {
     ///
     /// What is wrong with it.
     pub(crate) fn new(bytes: &[u8], max_length: usize) -> Result<Self, String> {
-        let mut inner: Inner =
-            serde_json::from_slice(bytes).map_err(|error| format!("not a WordPiece tokenizer: {error}"))?;
-        inner.with_padding(None);
-        inner.with_truncation(None).map_err(|error| error.to_string())?;
-        let id = |token: &str| inner.token_to_id(token).ok_or_else(|| format!("its vocabulary has no {token}"));
-        let (start, end, unknown) = (id("[CLS]")?, id("[SEP]")?, id("[UNK]")?);
-        let mask = inner.token_to_id("[MASK]");
-        let added = inner.get_added_vocabulary().get_vocab().values().max().map_or(0, |&id| id as usize + 1);
-        let vocabulary = inner.get_model().get_vocab_size().max(added);
+        let inner = Inner::read(bytes)?;
+        let special = inner.vocabulary().special();
+        let id = |token: &str| inner.id(token).ok_or_else(|| format!("its vocabulary has no {token}"));
+        let (start, end, unknown) = (id(special.start)?, id(special.end)?, id(special.unknown)?);
+        let mask = inner.id(special.mask);
+        let vocabulary = inner.size();
         // As many ids as entries, and all of them below: so the model needs no more rows than there are entries.
-        if let Some(id) = (0..vocabulary as u32).find(|&id| inner.id_to_token(id).is_none()) {
+        if let Some(id) = (0..vocabulary as u32).find(|&id| inner.entry(id).is_none()) {
             return Err(format!("its vocabulary has {vocabulary} entries, but none with the id {id}"));
         }
         let tokenizer = Self { inner, max_length, vocabulary, end, unknown, mask };
-        let empty = tokenizer.inner.encode("", true).map_err(|error| error.to_string())?;
+        let empty = tokenizer.inner.encode("").map_err(|error| error.to_string())?;
         if empty.get_ids() != [start, end] {
-            return Err(format!("an empty sentence becomes {:?} instead of [CLS] [SEP]", empty.get_tokens()));
+            let (found, start, end) = (empty.get_tokens(), special.start, special.end);
+            return Err(format!("an empty sentence becomes {found:?} instead of {start} {end}"));
         }
         Ok(tokenizer)
     }
@@ -62,13 +133,14 @@ impl Tokenizer {
         self.vocabulary
     }
 
-    /// The text of each entry of the vocabulary, by its id.
+    /// The text of each entry of the vocabulary as `WordPiece` would write it, by its id.
     pub(crate) fn texts(&self) -> Vec<String> {
+        let kind = self.inner.vocabulary();
         // Opening the tokenizer has found every id below to have an entry.
-        (0..self.vocabulary as u32).map(|id| self.inner.id_to_token(id).unwrap_or_default()).collect()
+        (0..self.vocabulary as u32).map(|id| kind.as_word_piece(&self.inner.entry(id).unwrap_or_default())).collect()
     }
 
-    /// The id of `[MASK]`, if the vocabulary has one.
+    /// The id of the token for a hidden word, `[MASK]`, if the vocabulary has one.
     pub(crate) fn mask(&self) -> Option<u32> {
         self.mask
     }
@@ -77,7 +149,7 @@ impl Tokenizer {
     pub(crate) fn tokenize(&self, sentence: &str) -> Result<Tokens, Error> {
         let began = Instant::now();
         let (text, cut) = self.visible(sentence)?;
-        let encoding = self.inner.encode_fast(text, true).map_err(Error::tokenizer)?;
+        let encoding = self.inner.encode_fast(text).map_err(Error::tokenizer)?;
         Ok(self.tokens(&encoding, cut, began))
     }
 
@@ -86,13 +158,18 @@ impl Tokenizer {
         let began = Instant::now();
         let (text, cut) = self.visible(sentence)?;
         let before = sentence.len() - sentence.trim_start().len();
-        let encoding = self.inner.encode(text, true).map_err(Error::tokenizer)?;
+        let encoding = self.inner.encode(text).map_err(Error::tokenizer)?;
         let tokens = self.tokens(&encoding, cut, began);
         let offsets = encoding.get_offsets().iter().zip(encoding.get_special_tokens_mask()).enumerate();
-        let pieces = offsets
-            .take(tokens.ids.len() - 1)
-            .filter(|(_, (_, special))| **special == 0)
-            .map(|(token, (&(start, end), _))| Span { start: start + before, end: end + before, tokens: vec![token] });
+        let pieces = offsets.take(tokens.ids.len() - 1).filter(|(_, (_, special))| **special == 0).filter_map(
+            |(token, (&(start, end), _))| {
+                // The space before a word may be a part of its token, and is none of the word.
+                let piece = text.get(start..end)?;
+                let start = start + piece.len() - piece.trim_start().len();
+                let end = start + piece.trim().len();
+                (start < end).then(|| Span { start: start + before, end: end + before, tokens: vec![token] })
+            },
+        );
         let words = words(pieces.collect(), sentence);
         Ok((tokens, words))
     }
@@ -163,6 +240,12 @@ fn words(pieces: Vec<Span>, sentence: &str) -> Vec<Span> {
     let mut words: Vec<Span> = Vec::new();
     let mut runs: Vec<Vec<Span>> = Vec::new();
     for piece in pieces {
+        // To a byte-level vocabulary one character may be several tokens, each of which stands for all of it.
+        let last = runs.last_mut().and_then(|run| run.last_mut());
+        if let Some(same) = last.filter(|last| (last.start, last.end) == (piece.start, piece.end)) {
+            same.merge(piece);
+            continue;
+        }
         let end = runs.last().and_then(|run| run.last()).map(|last| last.end);
         // What lies between two pieces of a word is nothing; an accent may belong to both.
         let adjacent = end.is_some_and(|end| piece.start <= end);

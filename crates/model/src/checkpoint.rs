@@ -2,8 +2,8 @@
 //!
 //! | file | what is in it |
 //! |---|---|
-//! | `model.safetensors` | all weights, under Hugging Face names (`bert.…`, `classifier.…`) in PyTorch's layout |
-//! | `config.json` | the encoder's configuration, as transformers' `BertConfig` reads it |
+//! | `model.safetensors` | all weights, under the names of transformers' class for the family (`bert.…`, `classifier.…`), in PyTorch's layout |
+//! | `config.json` | the encoder's configuration, as transformers reads it |
 //! | `classifier.json` | [`Architecture`] and how the checkpoint came about ([`Origin`]) |
 //! | `tokenizer.json` | the base model's tokenizer, byte for byte |
 
@@ -64,7 +64,9 @@ impl Checkpoint {
         let description: Description = read_json(&folder.join("classifier.json"))
             .with_context(|| format!("{} is not a checkpoint; run the train stage first", folder.display()))?;
         let path = folder.join("model.safetensors");
-        let tensors = weights::read(&path)?;
+        let names = description.architecture.file_names();
+        let ours = |(name, tensor): (String, _)| Some((names.ours(&name)?, tensor));
+        let tensors = weights::read(&path)?.into_iter().filter_map(ours).collect();
         let classifier = Classifier::from_tensors(tensors, &path, description.architecture, chosen)?;
         Ok(Self { classifier, max_length: description.max_length, origin: description.origin })
     }
@@ -76,11 +78,8 @@ impl Checkpoint {
     ///
     /// When a file cannot be read or written.
     pub fn save(&self, folder: &Path, tokenizer: &Path) -> Result<()> {
-        // transformers' BertForSequenceClassification puts the encoder under `bert.`.
-        let tensors = self.classifier.tensors()?.into_iter().map(|(name, tensor)| {
-            let head = name.starts_with("classifier.") || name.starts_with("head.");
-            (if head { name } else { format!("bert.{name}") }, tensor)
-        });
+        let names = self.classifier.architecture.file_names();
+        let tensors = self.classifier.tensors()?.into_iter().map(|(name, tensor)| (names.theirs(&name), tensor));
         let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
         weights::write(&folder.join("model.safetensors"), &tensors.collect(), metadata)?;
         write_json(&folder.join("config.json"), &self.classifier.architecture.encoder)?;

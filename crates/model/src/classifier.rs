@@ -1,4 +1,4 @@
-//! The model: a BERT encoder, pooling, and two logits.
+//! The model: an encoder of BERT's kind, pooling, and two logits.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,6 +11,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
 use serde::{Deserialize, Serialize};
+use wellformed_core::family::HeadActivation;
 use wellformed_core::params::{DeviceKind, ModelParams, Pooling};
 
 use crate::batch::Batch;
@@ -18,7 +19,7 @@ use crate::config::{Activation, BertConfig};
 use crate::device::Chosen;
 use crate::follow_path;
 use crate::fused;
-use crate::names::{ParameterPath, stable_hash};
+use crate::names::{FileNames, ParameterPath, is_of_another_task, stable_hash};
 use crate::weights::{self, Named, Tensors, WeightsError};
 
 /// What a classifier is made of; kept beside its weights.
@@ -62,19 +63,40 @@ impl Architecture {
             classifier_dropout: params.classifier_dropout,
         })
     }
+
+    /// The names of this classifier's tensors in files.
+    pub fn file_names(&self) -> FileNames {
+        FileNames { family: self.encoder.model_type, pooling: self.pooling }
+    }
+
+    /// What follows the dense layer between pooling and classifier.
+    pub fn head_activation(&self) -> HeadActivation {
+        match self.pooling {
+            Pooling::Mean => HeadActivation::Gelu,
+            Pooling::Cls => self.encoder.model_type.first_token_head().activation,
+        }
+    }
+
+    /// Whether that dense layer comes with the base model; if not, it starts from new values.
+    pub fn has_pretrained_head(&self) -> bool {
+        self.pooling == Pooling::Cls && self.encoder.model_type.first_token_head().is_pretrained
+    }
 }
 
-/// Word, position and token type embeddings, summed and normalised.
+/// Word, position and token type embeddings, summed, normalised and, if they are narrower than the hidden states,
+/// projected.
 #[derive(Module, Debug)]
 pub struct Embeddings {
-    /// `[vocabulary, hidden]`
+    /// `[vocabulary, embedding]`
     pub word: Embedding,
-    /// `[positions, hidden]`
+    /// `[positions, embedding]`
     pub position: Embedding,
-    /// `[types, hidden]`; only row 0 is used, CoLA has one sentence at a time.
+    /// `[types, embedding]`; only row 0 is used, CoLA has one sentence at a time.
     pub token_type: Embedding,
     /// Over the sum.
     pub norm: LayerNorm,
+    /// `[embedding, hidden]`, where embeddings have a width of their own.
+    pub projection: Option<Linear>,
 }
 
 /// One encoder layer: self-attention and feed-forward, each followed by add and layer norm.
@@ -146,19 +168,24 @@ impl Classifier {
     pub fn from_base(base: &Path, architecture: Architecture, seed: u64, chosen: &Chosen) -> Result<Self> {
         let fresh = Self::random(architecture, seed, chosen);
         let Some(path) = weights::find(base) else { return Ok(fresh) };
-        let tensors = weights::read(&path)?;
+        let names = fresh.architecture.file_names();
+        let ours = |(name, tensor): (String, Named)| Some((names.ours(&name)?, tensor));
+        let tensors = weights::read(&path)?.into_iter().filter_map(ours).collect();
         let kept = fresh.architecture.encoder.num_hidden_layers;
-        let cls = fresh.architecture.pooling == Pooling::Cls;
+        let has_pretrained_head = fresh.architecture.has_pretrained_head();
         // Heads of other tasks, the pooler when it is not used, and the layers that are cut off are no mistake.
         let ignored = |name: &str| {
             let layer = name.strip_prefix("encoder.layer.").and_then(|rest| rest.split('.').next()?.parse().ok());
             layer.is_some_and(|layer: usize| layer >= kept)
-                || (name.starts_with("pooler.") && !cls)
-                || name.starts_with("cls.")
-                || name.starts_with("classifier.")
+                || (name.starts_with("pooler.") && !has_pretrained_head)
+                || is_of_another_task(name)
                 || name == "embeddings.position_ids"
         };
-        let new = |name: &str| name.starts_with("classifier.") || name.starts_with("head.");
+        let new = |name: &str| {
+            name.starts_with("classifier.")
+                || name.starts_with("head.")
+                || (name.starts_with("pooler.") && !has_pretrained_head)
+        };
         fresh.with_tensors(tensors, &path, ignored, new)
     }
 
@@ -179,14 +206,17 @@ impl Classifier {
         let encoder = &architecture.encoder;
         let (hidden, inner) = (encoder.hidden_size, encoder.intermediate_size);
         let linear = |from, to| LinearConfig::new(from, to).init(device);
-        let norm = || LayerNormConfig::new(hidden).with_epsilon(encoder.layer_norm_eps).init(device);
-        let table = |rows| EmbeddingConfig::new(rows, hidden).init(device);
+        let norm_of = |width| LayerNormConfig::new(width).with_epsilon(encoder.layer_norm_eps).init(device);
+        let norm = || norm_of(hidden);
+        let width = encoder.embedding_width();
+        let table = |rows| EmbeddingConfig::new(rows, width).init(device);
         let weights = Weights {
             embeddings: Embeddings {
                 word: table(encoder.vocab_size),
                 position: table(encoder.max_position_embeddings),
                 token_type: table(encoder.type_vocab_size),
-                norm: norm(),
+                norm: norm_of(width),
+                projection: encoder.has_projection().then(|| linear(width, hidden)),
             },
             layers: (0..encoder.num_hidden_layers)
                 .map(|_| Layer {
@@ -233,8 +263,8 @@ impl Classifier {
         }
     }
 
-    /// All tensors under their Hugging Face names (without `bert.`), in PyTorch's layout. `head.dense` is the dense
-    /// layer after mean pooling; after `cls` it is the base model's own `pooler.dense`.
+    /// All tensors under this project's names ([`crate::names`]), in PyTorch's layout. `head.dense` is the dense layer
+    /// after mean pooling, `pooler.dense` that after `cls`.
     ///
     /// # Errors
     ///
@@ -312,19 +342,24 @@ impl Classifier {
         let encoder = &self.architecture.encoder;
         let (rows, width) = (batch.len(), batch.longest());
         let device = self.device();
-        let (ids, is_padding) = batch.padded(width, encoder.pad_token_id as i32);
+        let (ids, is_padding) = batch.padded(width, encoder.padding() as i32);
         let ids = Tensor::<2, Int>::from_data(TensorData::new(ids, [rows, width]), &device);
         let is_padding = Tensor::<2, Bool>::from_data(TensorData::new(is_padding, [rows, width]), &device);
         let dropout = Drop::of(mode, self.architecture.hidden_dropout);
         let attention_dropout = Drop::of(mode, self.architecture.attention_dropout);
 
         let embeddings = &self.weights.embeddings;
-        let positions = Tensor::<1, Int>::arange(0..width as i64, &device).unsqueeze::<2>();
+        let first = encoder.first_position() as i64;
+        let positions = Tensor::<1, Int>::arange(first..first + width as i64, &device).unsqueeze::<2>();
         let types = Tensor::<2, Int>::zeros([1, 1], &device);
         let sum = embeddings.word.forward(ids)
             + embeddings.position.forward(positions)
             + embeddings.token_type.forward(types);
-        let mut hidden = dropout.apply(embeddings.norm.forward(sum));
+        let embedded = dropout.apply(embeddings.norm.forward(sum));
+        let mut hidden = match &embeddings.projection {
+            Some(projection) => projection.forward(embedded),
+            None => embedded,
+        };
 
         let heads = encoder.num_attention_heads;
         let size = encoder.head_size();
@@ -364,19 +399,22 @@ impl Classifier {
 
     /// From the pooled vectors `[sentences, hidden]` to logits `[sentences, 2]`.
     fn head(&self, pooled: Tensor<2>, mode: Mode) -> Tensor<2> {
-        let dense = self.weights.dense.forward(pooled);
-        let active = match self.architecture.pooling {
-            Pooling::Cls => dense.tanh(),
-            // The flex device has an exact derivative of its own.
-            Pooling::Mean if self.fused => activation::gelu(dense),
-            Pooling::Mean => gelu(dense),
-        };
         if self.fused
             && let Mode::Training { seed } = mode
         {
             self.device().seed(seed);
         }
         let dropout = Drop::of(mode, self.architecture.classifier_dropout);
+        // A head of two new layers drops before each of them, as the families that have one do in transformers.
+        let has_two_new = self.architecture.pooling == Pooling::Cls && !self.architecture.has_pretrained_head();
+        let pooled = if has_two_new { dropout.apply(pooled) } else { pooled };
+        let dense = self.weights.dense.forward(pooled);
+        let active = match self.architecture.head_activation() {
+            HeadActivation::Tanh => dense.tanh(),
+            // The flex device has an exact derivative of its own.
+            HeadActivation::Gelu if self.fused => activation::gelu(dense),
+            HeadActivation::Gelu => gelu(dense),
+        };
         self.weights.classifier.forward(dropout.apply(active))
     }
 }

@@ -1,9 +1,10 @@
-//! A base model's `config.json`, as Hugging Face transformers writes it for `BertModel`.
+//! A base model's `config.json`, as Hugging Face transformers writes it for the [families](Family) of encoders.
 
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
+use wellformed_core::family::Family;
 
 /// The activation between the two feed-forward matrices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,12 +20,16 @@ pub enum Activation {
     Relu,
 }
 
-/// The architecture of a BERT encoder. Keys keep the names of `config.json`; keys that do not change the forward
+/// The architecture of an encoder of BERT's kind. Keys keep the names of `config.json`; keys that do not change the forward
 /// pass are ignored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BertConfig {
     /// Rows of the word embedding table.
     pub vocab_size: usize,
+    /// Width of the embeddings, where the family lets them have one of their own; `None` has them as wide as the hidden
+    /// states. See [`BertConfig::embedding_width`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedding_size: Option<usize>,
     /// Width of the hidden states.
     pub hidden_size: usize,
     /// Encoder layers.
@@ -35,7 +40,7 @@ pub struct BertConfig {
     pub intermediate_size: usize,
     /// Activation of the feed-forward layer.
     pub hidden_act: Activation,
-    /// Longest sequence the position table knows.
+    /// Rows of the position table; see [`BertConfig::positions`] for the longest sequence.
     pub max_position_embeddings: usize,
     /// Rows of the token type table.
     #[serde(default = "two")]
@@ -46,12 +51,12 @@ pub struct BertConfig {
     /// Standard deviation of fresh weights.
     #[serde(default = "default_range")]
     pub initializer_range: f64,
-    /// Id of the padding token.
+    /// Id of the padding token, where `config.json` names it; see [`BertConfig::padding`].
     #[serde(default)]
-    pub pad_token_id: usize,
-    /// `bert`; other families have other tensors.
-    #[serde(default = "bert")]
-    pub model_type: String,
+    pub pad_token_id: Option<usize>,
+    /// The family, which other tensors and another head go with.
+    #[serde(default)]
+    pub model_type: Family,
     /// Only `absolute` positions are supported.
     #[serde(default = "absolute")]
     pub position_embedding_type: String,
@@ -69,10 +74,6 @@ fn default_range() -> f64 {
     0.02
 }
 
-fn bert() -> String {
-    "bert".to_owned()
-}
-
 fn absolute() -> String {
     "absolute".to_owned()
 }
@@ -82,13 +83,40 @@ impl BertConfig {
     ///
     /// # Errors
     ///
-    /// When the file is missing, a key is missing or of the wrong type, or the architecture is not a BERT's.
+    /// When the file is missing, a key is missing or of the wrong type, or such an encoder cannot be built.
     pub fn load(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let config: Self =
-            serde_json::from_str(&text).with_context(|| format!("{} is not a BERT configuration", path.display()))?;
+        let mut config: Self = serde_json::from_str(&text)
+            .with_context(|| format!("{} is not the configuration of an encoder", path.display()))?;
+        config.pad_token_id = Some(config.padding());
         config.validate().with_context(|| format!("{} describes a model that cannot be built", path.display()))?;
         Ok(config)
+    }
+
+    /// Width of the embeddings.
+    pub fn embedding_width(&self) -> usize {
+        let own = self.embedding_size.filter(|_| self.model_type.projects_embeddings());
+        own.unwrap_or(self.hidden_size)
+    }
+
+    /// Whether the embeddings have a width of their own, and a projection to that of the hidden states.
+    pub fn has_projection(&self) -> bool {
+        self.embedding_width() != self.hidden_size
+    }
+
+    /// Id of the padding token.
+    pub fn padding(&self) -> usize {
+        self.pad_token_id.unwrap_or_else(|| self.model_type.default_pad_token_id())
+    }
+
+    /// The row of the position table that a sentence's first token gets.
+    pub fn first_position(&self) -> usize {
+        self.model_type.first_position(self.padding())
+    }
+
+    /// Longest sequence in tokens.
+    pub fn positions(&self) -> usize {
+        self.max_position_embeddings.saturating_sub(self.first_position())
     }
 
     /// Width of one attention head.
@@ -102,7 +130,7 @@ impl BertConfig {
     ///
     /// What is wrong with it, for a message that names the sentence.
     pub fn check_sequence(&self, ids: &[i32]) -> Result<()> {
-        let (length, positions) = (ids.len(), self.max_position_embeddings);
+        let (length, positions) = (ids.len(), self.positions());
         ensure!(length <= positions, "it has {length} tokens, the model at most {positions}");
         let known = |id: &i32| usize::try_from(*id).is_ok_and(|id| id < self.vocab_size);
         if let Some(id) = ids.iter().find(|id| !known(id)) {
@@ -112,9 +140,6 @@ impl BertConfig {
     }
 
     fn validate(&self) -> Result<()> {
-        if self.model_type != "bert" {
-            bail!("model_type is {:?}, but only \"bert\" is supported", self.model_type);
-        }
         if self.position_embedding_type != "absolute" {
             let found = &self.position_embedding_type;
             bail!("position_embedding_type is {found:?}, but only \"absolute\" is supported");
@@ -125,11 +150,20 @@ impl BertConfig {
             ("num_hidden_layers", self.num_hidden_layers),
             ("num_attention_heads", self.num_attention_heads),
             ("intermediate_size", self.intermediate_size),
+            ("embedding_size", self.embedding_width()),
             ("max_position_embeddings", self.max_position_embeddings),
             ("type_vocab_size", self.type_vocab_size),
         ] {
             ensure!(value > 0, "{key} is 0, but must be at least 1");
         }
+        ensure!(
+            self.positions() > 0,
+            "max_position_embeddings is {}, but positions of a {} start at {} (pad_token_id is {})",
+            self.max_position_embeddings,
+            self.model_type,
+            self.first_position(),
+            self.padding()
+        );
         ensure!(
             self.hidden_size.is_multiple_of(self.num_attention_heads),
             "hidden_size is {}, but must be a multiple of num_attention_heads ({})",

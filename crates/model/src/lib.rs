@@ -1,4 +1,4 @@
-//! The BERT encoder and classifier in Burn: weights in, logits out.
+//! The encoder (BERT, ELECTRA or `RoBERTa`) and the classifier in Burn: weights in, logits out.
 //!
 //! * [`config`] reads a base model's `config.json`.
 //! * [`weights`] reads safetensors and PyTorch files, and names every tensor that is missing or surplus.

@@ -1,7 +1,7 @@
 //! Named tensors of a pre-trained model, from safetensors or PyTorch files, and back.
 //!
-//! Names are those of Hugging Face transformers' `BertModel` without the `bert.` prefix; matrices keep PyTorch's
-//! layout (`[out, in]`) here and are turned to Burn's (`[in, out]`) when they enter the model.
+//! Names are those in the file without the family's prefix, such as `bert.` ([`crate::names`] has the rest); matrices
+//! keep PyTorch's layout (`[out, in]`) here and are turned to Burn's (`[in, out]`) when they enter the model.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use burn::tensor::{DType, TensorData};
 use burn_store::{ModuleStore, PytorchStore, SafetensorsStore, bridge};
+
+use crate::names::without_prefix;
 
 /// One tensor on the host: 32-bit floats in row-major order.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,7 +66,8 @@ pub fn find(folder: &Path) -> Option<PathBuf> {
     ["model.safetensors", "pytorch_model.bin"].iter().map(|name| folder.join(name)).find(|path| path.is_file())
 }
 
-/// Reads every tensor of a safetensors or PyTorch file, as 32-bit floats, under its name without `bert.`.
+/// Reads every tensor of a safetensors or PyTorch file, as 32-bit floats, under its name without the family's
+/// prefix.
 ///
 /// # Errors
 ///
@@ -89,7 +92,7 @@ fn collect<S: ModuleStore>(store: &mut S) -> Result<Tensors> {
         }
         let name = normalised(name);
         if tensors.insert(name.clone(), named(data)?).is_some() {
-            bail!("tensor {name} is there twice, with and without the prefix \"bert.\"");
+            bail!("tensor {name} is there twice, with and without the prefix of a family, such as \"bert.\"");
         }
     }
     Ok(tensors)
@@ -97,7 +100,7 @@ fn collect<S: ModuleStore>(store: &mut S) -> Result<Tensors> {
 
 /// TensorFlow-born checkpoints call a layer norm's weight gamma and its bias beta.
 fn normalised(name: &str) -> String {
-    let name = name.strip_prefix("bert.").unwrap_or(name);
+    let name = without_prefix(name);
     match name.rsplit_once('.') {
         Some((stem, "gamma")) => format!("{stem}.weight"),
         Some((stem, "beta")) => format!("{stem}.bias"),

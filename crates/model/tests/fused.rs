@@ -14,6 +14,20 @@ use wellformed_model::device::open;
 use wellformed_model::follow_path;
 use wellformed_model::names::ParameterPath;
 
+/// A narrow or a wide embedding, and positions that start further down.
+const ELECTRA: &str = r#""model_type": "electra", "embedding_size": 10"#;
+const WIDE_ELECTRA: &str = r#""model_type": "electra", "embedding_size": 36"#;
+const ROBERTA: &str = r#""model_type": "roberta", "type_vocab_size": 1, "pad_token_id": 1"#;
+
+fn config_of(family: &str) -> BertConfig {
+    let text = format!(
+        r#"{{"vocab_size": 50, "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 3,
+        "intermediate_size": 40, "hidden_act": "gelu", "max_position_embeddings": 12, "initializer_range": 0.2,
+        {family}}}"#
+    );
+    serde_json::from_str(&text).unwrap()
+}
+
 fn config(activation: Activation) -> BertConfig {
     let text = r#"{"vocab_size": 50, "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 3,
         "intermediate_size": 40, "hidden_act": "gelu", "max_position_embeddings": 12, "initializer_range": 0.2}"#;
@@ -33,7 +47,11 @@ fn params(pooling: Pooling, dropout: f64) -> ModelParams {
 }
 
 fn classifier(activation: Activation, params: &ModelParams, fused: bool) -> Classifier {
-    let architecture = Architecture::new(&config(activation), params).unwrap();
+    classifier_of(&config(activation), params, fused)
+}
+
+fn classifier_of(config: &BertConfig, params: &ModelParams, fused: bool) -> Classifier {
+    let architecture = Architecture::new(config, params).unwrap();
     let classifier = Classifier::random(architecture, 7, &open(DeviceKind::Flex).unwrap());
     Classifier { fused, ..classifier }
 }
@@ -72,24 +90,53 @@ fn gradients(classifier: &Classifier, mode: Mode) -> (f32, BTreeMap<String, Vec<
     (value, collect.values)
 }
 
+/// Holds both paths against each other; `parameters` of them have gradients.
+fn fused_is_plain(config: &BertConfig, pooling: Pooling, parameters: usize) {
+    let what = format!("{} with {:?} and {pooling:?}", config.model_type, config.hidden_act);
+    let params = params(pooling, 0.0);
+    let mode = Mode::Training { seed: 1 };
+    let (loss, fused) = gradients(&classifier_of(config, &params, true).train(&params), mode);
+    let (plain_loss, plain) = gradients(&classifier_of(config, &params, false).train(&params), mode);
+    assert!((loss - plain_loss).abs() < 1e-4, "{what}: {loss} and {plain_loss}");
+    assert_eq!(fused.keys().collect::<Vec<_>>(), plain.keys().collect::<Vec<_>>());
+    assert_eq!(fused.len(), parameters, "{what}");
+    for (name, expected) in &plain {
+        let scale = expected.iter().fold(1e-2_f32, |largest, value| largest.max(value.abs()));
+        for (found, expected) in fused[name].iter().zip(expected) {
+            let difference = (found - expected).abs() / scale;
+            assert!(difference < 2e-4, "{what}, {name}: {found} and {expected}");
+        }
+    }
+}
+
 #[test]
 fn outputs_and_every_gradient_are_those_of_the_plain_operations() {
     for activation in [Activation::Gelu, Activation::GeluNew, Activation::Relu] {
         for pooling in [Pooling::Mean, Pooling::Cls] {
-            let params = params(pooling, 0.0);
-            let mode = Mode::Training { seed: 1 };
-            let (loss, fused) = gradients(&classifier(activation, &params, true).train(&params), mode);
-            let (plain_loss, plain) = gradients(&classifier(activation, &params, false).train(&params), mode);
-            assert!((loss - plain_loss).abs() < 1e-4, "{activation:?}, {pooling:?}: {loss} and {plain_loss}");
-            assert_eq!(fused.keys().collect::<Vec<_>>(), plain.keys().collect::<Vec<_>>());
-            assert_eq!(fused.len(), 5 + 2 * 16 + 4);
-            for (name, expected) in &plain {
-                let scale = expected.iter().fold(1e-2_f32, |largest, value| largest.max(value.abs()));
-                for (found, expected) in fused[name].iter().zip(expected) {
-                    let difference = (found - expected).abs() / scale;
-                    assert!(difference < 2e-4, "{activation:?}, {pooling:?}, {name}: {found} and {expected}");
-                }
-            }
+            fused_is_plain(&config(activation), pooling, 5 + 2 * 16 + 4);
+        }
+    }
+}
+
+#[test]
+fn projected_embeddings_and_shifted_positions_have_the_gradients_of_the_plain_operations() {
+    for pooling in [Pooling::Mean, Pooling::Cls] {
+        fused_is_plain(&config_of(ELECTRA), pooling, 7 + 2 * 16 + 4);
+        fused_is_plain(&config_of(WIDE_ELECTRA), pooling, 7 + 2 * 16 + 4);
+        fused_is_plain(&config_of(ROBERTA), pooling, 5 + 2 * 16 + 4);
+    }
+}
+
+#[test]
+fn rows_of_the_position_table_before_the_first_token_get_no_gradient() {
+    let params = params(Pooling::Mean, 0.0);
+    for fused in [true, false] {
+        let classifier = classifier_of(&config_of(ROBERTA), &params, fused).train(&params);
+        let (_, gradients) = gradients(&classifier, Mode::Training { seed: 1 });
+        let rows: Vec<&[f32]> = gradients["embeddings.position_embeddings.weight"].chunks_exact(24).collect();
+        // The longest of the four sentences has 7 tokens.
+        for (row, gradient) in rows.iter().enumerate() {
+            assert_eq!(gradient.iter().any(|&x| x != 0.0), (2..9).contains(&row), "row {row}, fused: {fused}");
         }
     }
 }

@@ -25,6 +25,8 @@ pub enum Pooling {
     Mean,
     /// The first token; then dense and tanh.
     Cls,
+    /// The first token; then dense and GELU with the error function, whatever [`Activation`] is.
+    ClsGelu,
 }
 
 /// What a model file says of itself, as JSON under [`Architecture::KEY`] in its metadata. Nodes, constants and the
@@ -34,6 +36,9 @@ pub enum Pooling {
 pub struct Architecture {
     /// Entries of the vocabulary.
     pub vocabulary: usize,
+    /// Width of the embeddings, where it is another than `hidden`: a product then leads from the one to the other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedding: Option<usize>,
     /// Width of the hidden states.
     pub hidden: usize,
     /// Encoder layers.
@@ -42,7 +47,7 @@ pub struct Architecture {
     pub heads: usize,
     /// Width of the feed-forward layer.
     pub inner: usize,
-    /// Longest sequence in tokens.
+    /// Longest sequence in tokens: the first has position 0, whatever row of its own table a base model began with.
     pub positions: usize,
     /// Added to the variance in layer norms.
     pub epsilon: f32,
@@ -60,6 +65,11 @@ impl Architecture {
     /// The key in the file's metadata.
     pub const KEY: &'static str = "wellformed.architecture";
 
+    /// Width of the embeddings.
+    pub fn embedding_width(&self) -> usize {
+        self.embedding.unwrap_or(self.hidden)
+    }
+
     /// Width of one attention head.
     pub fn head_size(&self) -> usize {
         self.hidden / self.heads
@@ -75,6 +85,7 @@ impl Architecture {
         for (name, value, most) in [
             ("vocabulary", self.vocabulary, 1 << 24),
             ("hidden", self.hidden, 1 << 16),
+            ("embedding", self.embedding_width(), 1 << 16),
             ("layers", self.layers, 1 << 10),
             ("heads", self.heads, 1 << 16),
             ("inner", self.inner, 1 << 18),
@@ -83,6 +94,10 @@ impl Architecture {
             if value == 0 || value > most {
                 return refuse(format!("{name} is {value}, but must be from 1 to {most}"));
             }
+        }
+        // One way to say each thing, so that two files of one model are the same bytes.
+        if self.embedding == Some(self.hidden) {
+            return refuse(format!("embedding is {0}, as hidden is, but must then be left out", self.hidden));
         }
         if !self.hidden.is_multiple_of(self.heads) {
             return refuse(format!("hidden is {}, but must be a multiple of heads ({})", self.hidden, self.heads));

@@ -1,6 +1,7 @@
-//! The graph of a BERT classifier, and the weights that it needs.
+//! The graph of a BERT classifier, and the weights that it needs. ELECTRA and `RoBERTa` have the same graph, but for what
+//! [`Architecture`] says.
 //!
-//! `V` vocabulary, `H` hidden, `I` inner, `P` positions, `B` batch, `S` sequence. All floating point is 32-bit.
+//! `V` vocabulary, `E` embedding (`H` if the architecture has no other), `H` hidden, `I` inner, `P` positions, `B` batch, `S` sequence. All floating point is 32-bit.
 //!
 //! | input, output | type | |
 //! |---|---|---|
@@ -15,9 +16,10 @@
 //!
 //! | name | shape | |
 //! |---|---|---|
-//! | `embeddings.word` | `[V, H]` | |
-//! | `embeddings.position` | `[P, H]` | the embedding of token type 0 is added in |
-//! | `embeddings.norm.weight`, `.bias` | `[H]` | |
+//! | `embeddings.word` | `[V, E]` | |
+//! | `embeddings.position` | `[P, E]` | the embedding of token type 0 is added in |
+//! | `embeddings.norm.weight`, `.bias` | `[E]` | |
+//! | `embeddings.projection.weight`, `.bias` | `[E, H]`, `[H]` | only where the architecture has an `embedding` |
 //! | `layers.{i}.qkv.weight`, `.bias` | `[H, 3H]`, `[3H]` | columns of query, key, value; the query's are divided by √(head size) |
 //! | `layers.{i}.attention.weight`, `.bias` | `[H, H]`, `[H]` | |
 //! | `layers.{i}.attention_norm.weight`, `.bias` | `[H]` | |
@@ -37,6 +39,7 @@
 //! Bias of the mask: `(1 − float(mask)) · −1e9`, added to the attention scores of every query.
 //!
 //! Embeddings: `norm(word[id] + position[0..S])`; with int8, `word[id]` is `float(word.int8[id]) · word.scale[id]`.
+//! Where they have a width of their own, the projection follows, a product like the others.
 //!
 //! Layer: `x → norm(x + attention(x))`, then `x → norm(x + feed_forward(x))` (the sum is computed as
 //! `product + bias`, then `+ x`). Scores are q·kᵀ + bias of the mask; softmax; times v. `norm` is the operator
@@ -57,8 +60,8 @@
 //! Query, key and value are one product, so x is quantised once for all three. Attention scores and context stay in
 //! floating point.
 //!
-//! Head: the pooled vector (mean: `Σ x·mask / Σ mask`; cls: the first token), dense (with int8 as above, the pooled
-//! vector being the row), activation, classifier (always floating point).
+//! Head: the pooled vector (mean: `Σ x·mask / Σ mask`; cls and `cls_gelu`: the first token), dense (with int8 as above,
+//! the pooled vector being the row), activation, classifier (always floating point).
 
 use wellformed_core::bundle::Precision;
 
@@ -85,16 +88,20 @@ pub const ZERO_POINT: u8 = 128;
 /// Every weight that a file must hold, in its order.
 pub fn initializers(architecture: &Architecture) -> Vec<Spec> {
     let &Architecture { vocabulary, hidden, layers, inner, positions, .. } = architecture;
+    let width = architecture.embedding_width();
     let is_int8 = architecture.precision == Precision::Int8;
     let mut list = List::default();
     if is_int8 {
-        list.add("embeddings.word.int8", DataType::I8, &[vocabulary, hidden]);
+        list.add("embeddings.word.int8", DataType::I8, &[vocabulary, width]);
         list.add("embeddings.word.scale", DataType::F32, &[vocabulary, 1]);
     } else {
-        list.add("embeddings.word", DataType::F32, &[vocabulary, hidden]);
+        list.add("embeddings.word", DataType::F32, &[vocabulary, width]);
     }
-    list.add("embeddings.position", DataType::F32, &[positions, hidden]);
-    list.add_norm("embeddings.norm", hidden);
+    list.add("embeddings.position", DataType::F32, &[positions, width]);
+    list.add_norm("embeddings.norm", width);
+    if architecture.embedding.is_some() {
+        list.add_product("embeddings.projection", width, hidden, is_int8);
+    }
     for layer in 0..layers {
         let within = |part: &str| format!("layers.{layer}.{part}");
         list.add_product(&within("qkv"), hidden, 3 * hidden, is_int8);
@@ -151,7 +158,7 @@ pub fn graph(architecture: &Architecture) -> GraphProto {
     let pooled = bert.pool(&hidden, &mask);
     let dense = bert.product("head", &pooled, true);
     let active = match architecture.pooling {
-        Pooling::Mean => bert.activation("head.activation", &dense, Activation::Gelu),
+        Pooling::Mean | Pooling::ClsGelu => bert.activation("head.activation", &dense, Activation::Gelu),
         Pooling::Cls => bert.builder.node("head.activation", "Tanh", &[&dense], vec![]),
     };
     let product = bert.builder.node("classifier.product", "MatMul", &[&active, "classifier.weight"], vec![]);
@@ -195,7 +202,12 @@ impl Bert<'_> {
         let rows = ["embeddings.position", &zero, &length, &zero];
         let position = self.builder.node("embeddings.position.rows", "Slice", &rows, vec![]);
         let sum = self.builder.node("embeddings.sum", "Add", &[&word, &position], vec![]);
-        self.norm("embeddings.norm", &sum)
+        let normed = self.norm("embeddings.norm", &sum);
+        if self.architecture.embedding.is_some() {
+            self.product("embeddings.projection", &normed, true)
+        } else {
+            normed
+        }
     }
 
     fn gather(&mut self, name: &str, table: &str) -> String {
@@ -338,7 +350,7 @@ impl Bert<'_> {
                 let count = builder.node("pooling.count", "ReduceSum", &[mask, &tokens], vec![int("keepdims", 1)]);
                 builder.node("pooling", "Div", &[&sum, &count], vec![])
             }
-            Pooling::Cls => {
+            Pooling::Cls | Pooling::ClsGelu => {
                 let first = builder.index("first", 0);
                 builder.node("pooling", "Gather", &[hidden, &first], vec![int("axis", 1)])
             }

@@ -6,7 +6,7 @@
 //! use wellformed_onnx::{Activation, Architecture, DataType, Pooling, Weight, initializers, model, open};
 //!
 //! let architecture = Architecture {
-//!     vocabulary: 10, hidden: 4, layers: 1, heads: 2, inner: 8, positions: 6, epsilon: 1e-12,
+//!     vocabulary: 10, embedding: None, hidden: 4, layers: 1, heads: 2, inner: 8, positions: 6, epsilon: 1e-12,
 //!     activation: Activation::Gelu, pooling: Pooling::Mean, temperature: 1.5, precision: Precision::Fp32,
 //! };
 //! let zeros = initializers(&architecture).into_iter().map(|spec| {

@@ -5,8 +5,9 @@ use std::path::Path;
 use anyhow::anyhow;
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
-use tokenizers::Tokenizer;
+use tokenizers::{ModelWrapper, Tokenizer};
 use wellformed_core::dataset::Example;
+use wellformed_core::family::{Family, Vocabulary};
 
 use crate::corpus::Sentence;
 use crate::error::PrepareError;
@@ -22,9 +23,9 @@ pub struct Tokens {
 /// A sentence's token ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encoded {
-    /// `[CLS]`, the sentence, `[SEP]`: at most the longest sequence.
+    /// `[CLS]`, the sentence, `[SEP]`, or what the vocabulary has in their place: at most the longest sequence.
     pub ids: Vec<i32>,
-    /// How many tokens, between `[CLS]` and `[SEP]`, are unknown ones.
+    /// How many tokens between them are unknown ones.
     pub unknown: usize,
     /// Whether tokens were cut off.
     pub truncated: bool,
@@ -46,8 +47,8 @@ impl Tokens {
     ///
     /// # Errors
     ///
-    /// [`PrepareError::Input`] when the file is missing, is no tokenizer, or does not put `[CLS]` and `[SEP]` around a
-    /// sentence.
+    /// [`PrepareError::Input`] when the file is missing, is no tokenizer of a kind that a supported base model has, or
+    /// does not put the tokens of this kind for a start and an end around a sentence.
     pub fn load(path: &Path, max_length: usize) -> Result<Self, PrepareError> {
         let wrong = |problem: String| PrepareError::input(path.display(), problem);
         if !path.is_file() {
@@ -57,30 +58,46 @@ impl Tokens {
             Tokenizer::from_file(path).map_err(|error| wrong(format!("cannot be read as a tokenizer: {error}")))?;
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(|error| wrong(error.to_string()))?;
+        let vocabulary = match tokenizer.get_model() {
+            ModelWrapper::WordPiece(_) => Vocabulary::WordPiece,
+            ModelWrapper::BPE(_) => Vocabulary::ByteLevel,
+            ModelWrapper::WordLevel(_) | ModelWrapper::Unigram(_) => {
+                return Err(wrong(format!(
+                    "its vocabulary is neither of WordPiece nor of byte-level BPE; the base model must be {}",
+                    Family::supported()
+                )));
+            }
+        };
+        let special = vocabulary.special();
         let id = |token: &str| {
             let id = tokenizer.token_to_id(token).map(|id| id as i32);
-            id.ok_or_else(|| wrong(format!("there is no {token} in its vocabulary; the base model must be a BERT")))
+            let family = Family::supported();
+            id.ok_or_else(|| wrong(format!("there is no {token} in its vocabulary; the base model must be {family}")))
         };
-        let (start, end, unknown) = (id("[CLS]")?, id("[SEP]")?, id("[UNK]")?);
+        let (start, end, unknown) = (id(special.start)?, id(special.end)?, id(special.unknown)?);
         let tokens = Self { tokenizer, unknown, end, max_length };
         let empty = tokens.encode("")?.ids;
         if empty != [start, end] {
             return Err(wrong(format!(
-                "an empty sentence becomes {empty:?}, but must become [CLS] [SEP], {:?}; its post_processor has to add \
-                 them (TemplateProcessing or BertProcessing)",
+                "an empty sentence becomes {empty:?}, but must become {} {}, {:?}; its post_processor has to add them \
+                 (TemplateProcessing, BertProcessing or RobertaProcessing)",
+                special.start,
+                special.end,
                 [start, end]
             )));
         }
         Ok(tokens)
     }
 
-    /// Encodes one sentence.
+    /// Encodes one sentence, without the white space around it, which says nothing about a sentence, but would be tokens
+    /// to a byte-level vocabulary.
     ///
     /// # Errors
     ///
     /// [`PrepareError::Local`] when the tokenizer fails.
     pub fn encode(&self, text: &str) -> Result<Encoded, PrepareError> {
-        let encoding = self.tokenizer.encode_fast(text, true).map_err(|error| anyhow!("cannot tokenise: {error}"))?;
+        let encoding =
+            self.tokenizer.encode_fast(text.trim(), true).map_err(|error| anyhow!("cannot tokenise: {error}"))?;
         let mut ids: Vec<i32> = encoding.get_ids().iter().map(|id| *id as i32).collect();
         let truncated = ids.len() > self.max_length;
         if truncated {

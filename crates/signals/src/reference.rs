@@ -69,8 +69,8 @@ pub enum SignalError {
 }
 
 impl Reference {
-    /// Counts a corpus. `sentences` are token ids with `[CLS]` and `[SEP]`, as the model gets them; `vocabulary` is the
-    /// text of each token by its id.
+    /// Counts a corpus. `sentences` are token ids with `[CLS]` and `[SEP]` (or whatever a model has in their place), as
+    /// the model gets them; `vocabulary` is the text of each token by its id, with `##` before a later piece of a word.
     ///
     /// The same sentences in another order give the same reference.
     ///
@@ -130,7 +130,8 @@ impl Reference {
             surprise += u64::from(self.surprise[before * CLASSES + now]);
             if place <= inner {
                 frequent += usize::from(now < FUNCTION);
-                continuations += usize::from(now == CONTINUATION);
+                // Where a vocabulary marks words rather than later pieces, a sentence's first word has no mark.
+                continuations += usize::from(now == CONTINUATION && place > 1);
             }
             before = now;
         }

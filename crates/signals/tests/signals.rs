@@ -41,6 +41,13 @@ fn words_out_of_order_surprise_more_and_look_the_same_otherwise() {
 }
 
 #[test]
+fn the_first_token_of_a_sentence_starts_a_word_even_if_the_vocabulary_marks_it_as_a_later_piece() {
+    // As of a byte-level vocabulary, which marks the space before a word: there is none before the first.
+    assert_eq!(signals("##ing the baker").pieces_per_word, 1.0);
+    assert_eq!(signals("##ing ##er baker").pieces_per_word, 3.0 / 2.0);
+}
+
+#[test]
 fn a_word_taken_apart_counts_as_one_word_and_an_unseen_one_is_not_frequent() {
     // Six tokens, of which two are later pieces; zyx is in no sentence of the corpus, ##ing and ##er never count.
     let found = signals("the zyx ##ing ##er saw .");

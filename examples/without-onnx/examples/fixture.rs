@@ -13,6 +13,7 @@ use wellformed_onnx::{Activation, Architecture, Pooling, Weight, initializers, m
 fn main() -> Result<()> {
     let architecture = Architecture {
         vocabulary: 40,
+        embedding: None,
         hidden: 16,
         layers: 2,
         heads: 4,

@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use tempfile::TempDir;
 use wellformed_core::dataset::{Domain, Example, Split, write_examples};
+use wellformed_core::family::Family;
 use wellformed_core::label::Label;
 use wellformed_core::params::{DeviceKind, Pooling};
 use wellformed_model::checkpoint::{Checkpoint, Origin};
@@ -48,6 +49,7 @@ impl Project {
         let project = Self::new();
         let encoder = BertConfig {
             vocab_size: VOCABULARY,
+            embedding_size: None,
             hidden_size: 16,
             num_hidden_layers: 1,
             num_attention_heads: 2,
@@ -57,8 +59,8 @@ impl Project {
             type_vocab_size: 2,
             layer_norm_eps: 1e-12,
             initializer_range: 0.5,
-            pad_token_id: 0,
-            model_type: "bert".to_owned(),
+            pad_token_id: Some(0),
+            model_type: Family::Bert,
             position_embedding_type: "absolute".to_owned(),
         };
         let architecture = Architecture {

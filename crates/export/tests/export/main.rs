@@ -4,6 +4,8 @@
 mod binary;
 mod bundle;
 mod document;
+mod families;
 mod git;
 mod parity;
+mod pipeline;
 mod support;

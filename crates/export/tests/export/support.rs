@@ -8,6 +8,7 @@ use anyhow::Result;
 use serde_json::json;
 use tempfile::TempDir;
 use wellformed_core::dataset::{Domain, Example, Split, write_examples};
+use wellformed_core::family::Family;
 use wellformed_core::files::write_json;
 use wellformed_core::label::Label;
 use wellformed_core::params::{DeviceKind, ExportStage, Params, Pooling};
@@ -37,15 +38,18 @@ pub(crate) struct Project {
 
 impl Project {
     pub(crate) fn new(activation: Activation, pooling: Pooling) -> Self {
+        Self::of(classifier(activation, pooling), &examples(), &fixture_bundle().join("tokenizer.json"))
+    }
+
+    /// With a classifier of one's own, and sentences that its tokenizer has tokenised.
+    pub(crate) fn of(classifier: Classifier, examples: &[Example], tokenizer: &Path) -> Self {
         let project = Self { folder: tempfile::tempdir().unwrap() };
         fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../params.yaml"), project.path("params.yaml")).unwrap();
-        let examples = examples();
         for split in Split::ALL {
             let path = project.path(&format!("data/prepared/{}.parquet", split.name()));
             let filled = matches!(split, Split::Train | Split::Validation);
-            write_examples(&path, if filled { &examples } else { &[] }).unwrap();
+            write_examples(&path, if filled { examples } else { &[] }).unwrap();
         }
-        let classifier = classifier(activation, pooling);
         let origin = Origin {
             epoch: 1,
             selected_by: "mcc".to_owned(),
@@ -57,7 +61,7 @@ impl Project {
         let checkpoint = Checkpoint { classifier, max_length: MAX_LENGTH, origin };
         let folder = project.path("models/checkpoint");
         fs::create_dir_all(&folder).unwrap();
-        checkpoint.save(&folder, &fixture_bundle().join("tokenizer.json")).unwrap();
+        checkpoint.save(&folder, tokenizer).unwrap();
 
         let ids: Vec<&[i32]> = examples.iter().map(|example| example.input_ids.as_slice()).collect();
         let logits = checkpoint.logits(&ids, 8, &mut |_| {}).unwrap();
@@ -124,6 +128,7 @@ pub(crate) fn examples() -> Vec<Example> {
 fn classifier(activation: Activation, pooling: Pooling) -> Classifier {
     let encoder = BertConfig {
         vocab_size: 500,
+        embedding_size: None,
         hidden_size: 24,
         num_hidden_layers: 2,
         num_attention_heads: 3,
@@ -134,8 +139,8 @@ fn classifier(activation: Activation, pooling: Pooling) -> Classifier {
         layer_norm_eps: 1e-12,
         // Wide, so that sentences differ.
         initializer_range: 0.3,
-        pad_token_id: 0,
-        model_type: "bert".to_owned(),
+        pad_token_id: Some(0),
+        model_type: Family::Bert,
         position_embedding_type: "absolute".to_owned(),
     };
     let architecture =

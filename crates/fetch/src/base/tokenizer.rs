@@ -1,8 +1,9 @@
-//! `tokenizer.json` for BERT's WordPiece: from a `vocab.txt`, or with a vocabulary learned from sentences.
+//! `tokenizer.json` where a source has none: for WordPiece from a `vocab.txt`, or with a vocabulary learned from
+//! sentences; for byte-level BPE from `vocab.json` and `merges.txt`.
 //!
 //! What transformers' `BertTokenizerFast` makes of the same files is made here: clean text, spaces around Chinese
 //! characters, lower case and no accents (if asked for), split at spaces and punctuation, longest match first, `[CLS]`
-//! and `[SEP]` around.
+//! and `[SEP]` around. For byte-level BPE it is what `RobertaTokenizerFast` makes.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
@@ -11,21 +12,24 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde::Deserialize;
 use serde_json::Value;
 use tokenizers::decoders::wordpiece::WordPiece as WordPieceDecoder;
+use tokenizers::models::bpe::BPE;
 use tokenizers::models::wordpiece::{WordPiece, WordPieceTrainerBuilder};
 use tokenizers::normalizers::BertNormalizer;
 use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+use tokenizers::processors::roberta::RobertaProcessing;
 use tokenizers::processors::template::TemplateProcessing;
 use tokenizers::{
     AddedToken, Model, NormalizedString, Normalizer, OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer,
     Tokenizer, Trainer,
 };
+use wellformed_core::family::{CONTINUATION, Vocabulary};
 use wellformed_core::files::{read_json, write_whole};
 
 use crate::error::FetchError;
 
 /// BERT's special tokens, in the order a new vocabulary starts with.
-const SPECIAL: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
-const PREFIX: &str = "##";
+const SPECIAL: [&str; 5] = Vocabulary::WordPiece.special().all();
 
 /// How text is normalised before it is split: the part of `tokenizer_config.json` that matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -49,27 +53,87 @@ impl Casing {
     }
 }
 
+const WORDS: &str = "vocab.txt";
+const ENTRIES: &str = "vocab.json";
+const MERGES: &str = "merges.txt";
+
+/// The files that a tokenizer is built from where there is no `tokenizer.json`.
+pub(crate) fn parts(vocabulary: Vocabulary) -> &'static [&'static str] {
+    match vocabulary {
+        Vocabulary::WordPiece => &[WORDS],
+        Vocabulary::ByteLevel => &[ENTRIES, MERGES],
+    }
+}
+
+/// Builds `tokenizer.json` at `to` from its [`parts`] in `folder`, and a `tokenizer_config.json` if there is one.
+pub(crate) fn from_parts(
+    vocabulary: Vocabulary,
+    folder: &Path,
+    config: Option<&Path>,
+    to: &Path,
+) -> Result<(), FetchError> {
+    match vocabulary {
+        Vocabulary::WordPiece => from_vocabulary(&folder.join(WORDS), config, to),
+        Vocabulary::ByteLevel => from_merges(&folder.join(ENTRIES), &folder.join(MERGES), config, to),
+    }
+}
+
 /// Builds `tokenizer.json` at `to` from a vocabulary, a token a line, and a `tokenizer_config.json` if there is one
 /// (without it, the uncased models' settings).
-pub(crate) fn from_vocabulary(vocabulary: &Path, config: Option<&Path>, to: &Path) -> Result<(), FetchError> {
+fn from_vocabulary(vocabulary: &Path, config: Option<&Path>, to: &Path) -> Result<(), FetchError> {
     let text = std::fs::read_to_string(vocabulary).with_context(|| format!("cannot read {}", vocabulary.display()))?;
     let tokens: Vec<String> = text.lines().map(|line| line.trim_end().to_owned()).collect();
     let mut casing = Casing::default();
     if let Some(config) = config {
         casing = read_json(config)?;
         let value: Value = read_json(config)?;
-        check_special_tokens(&value)?;
+        check_special_tokens(&value, Vocabulary::WordPiece)?;
     }
     write(&tokens, casing, to)
 }
 
-/// Other names for BERT's special tokens would need other code further on.
-fn check_special_tokens(config: &Value) -> Result<(), FetchError> {
-    for (key, usual) in ["pad_token", "unk_token", "cls_token", "sep_token", "mask_token"].into_iter().zip(SPECIAL) {
+/// Builds `tokenizer.json` at `to` from a byte-level vocabulary, its merges, and a `tokenizer_config.json` if there is
+/// one.
+fn from_merges(vocabulary: &Path, merges: &Path, config: Option<&Path>, to: &Path) -> Result<(), FetchError> {
+    let mut prefix_space = false;
+    if let Some(config) = config {
+        let value: Value = read_json(config)?;
+        check_special_tokens(&value, Vocabulary::ByteLevel)?;
+        prefix_space = value["add_prefix_space"].as_bool().unwrap_or(false);
+    }
+    let [words, pairs] = [vocabulary, merges].map(|path| path.to_string_lossy().into_owned());
+    let model = BPE::from_file(&words, &pairs).build();
+    let model = model.map_err(|error| FetchError::input("vocab.json or merges.txt", error.to_string()))?;
+    save(&build_byte_level(model, prefix_space)?, to)
+}
+
+fn build_byte_level(model: BPE, prefix_space: bool) -> Result<Tokenizer, FetchError> {
+    let special = Vocabulary::ByteLevel.special();
+    let id = |token: &str| {
+        let missing = || FetchError::input(ENTRIES, format!("there is no {token} in the vocabulary"));
+        Ok::<_, FetchError>((token.to_owned(), model.token_to_id(token).ok_or_else(missing)?))
+    };
+    let around = RobertaProcessing::new(id(special.end)?, id(special.start)?);
+    for token in special.all() {
+        id(token)?;
+    }
+    let mut tokenizer = Tokenizer::new(model);
+    tokenizer
+        .with_pre_tokenizer(Some(ByteLevel::new(prefix_space, true, true)))
+        .with_post_processor(Some(around.trim_offsets(true).add_prefix_space(prefix_space)))
+        .with_decoder(Some(ByteLevel::default()));
+    tokenizer.add_special_tokens(&special.all().map(|token| AddedToken::from(token, true)));
+    Ok(tokenizer)
+}
+
+/// Other names for the special tokens would need other code further on.
+fn check_special_tokens(config: &Value, vocabulary: Vocabulary) -> Result<(), FetchError> {
+    let keys = ["pad_token", "unk_token", "cls_token", "sep_token", "mask_token"];
+    for (key, usual) in keys.into_iter().zip(vocabulary.special().all()) {
         // A plain string, or an object with the string as `content`.
         let value = config.get(key).and_then(|value| value.as_str().or_else(|| value["content"].as_str()));
         if let Some(other) = value.filter(|value| *value != usual) {
-            let problem = format!("{key} is {other:?}, but only BERT's usual {usual:?} is supported");
+            let problem = format!("{key} is {other:?}, but only the usual {usual:?} is supported");
             return Err(FetchError::input("tokenizer_config.json", problem));
         }
     }
@@ -79,6 +143,10 @@ fn check_special_tokens(config: &Value) -> Result<(), FetchError> {
 /// Writes `tokenizer.json` for a vocabulary whose token ids are its positions.
 pub(crate) fn write(tokens: &[String], casing: Casing, to: &Path) -> Result<(), FetchError> {
     let tokenizer = build(tokens, casing).map_err(|error| FetchError::input("vocab.txt", format!("{error:#}")))?;
+    save(&tokenizer, to)
+}
+
+fn save(tokenizer: &Tokenizer, to: &Path) -> Result<(), FetchError> {
     let text = tokenizer.to_string(true).map_err(|error| anyhow!("cannot write {}: {error}", to.display()))?;
     write_whole(to, |writer| {
         writer.write_all(text.as_bytes())?;
@@ -109,7 +177,7 @@ fn build(tokens: &[String], casing: Casing) -> Result<Tokenizer> {
         .with_normalizer(Some(casing.normalizer()))
         .with_pre_tokenizer(Some(BertPreTokenizer))
         .with_post_processor(Some(template))
-        .with_decoder(Some(WordPieceDecoder::new(PREFIX.to_owned(), true)));
+        .with_decoder(Some(WordPieceDecoder::new(CONTINUATION.to_owned(), true)));
     tokenizer.add_special_tokens(&SPECIAL.map(|token| AddedToken::from(token, true)));
     Ok(tokenizer)
 }
@@ -136,7 +204,7 @@ pub(crate) fn learn(sentences: &[String], size: usize) -> Result<Vec<String>, Fe
         .iter()
         .map(ToString::to_string)
         .chain(alphabet.iter().map(ToString::to_string))
-        .chain(alphabet.iter().map(|character| format!("{PREFIX}{character}")))
+        .chain(alphabet.iter().map(|character| format!("{CONTINUATION}{character}")))
         .collect();
     if fixed.len() > size {
         let problem = format!(

@@ -55,6 +55,23 @@ fn a_folder_that_changes_is_copied_again() {
 }
 
 #[test]
+fn every_family_is_taken_and_any_other_is_refused_with_those_that_there_are() {
+    let mut model = Model::new();
+    for family in ["bert", "electra", "roberta"] {
+        model.config = format!(r#"{{"model_type": "{family}"}}"#).into_bytes();
+        let project = with_model(&model);
+        project.base(&from_folder(&project, &[])).unwrap();
+        assert_eq!(project.base_file("config.json"), model.config);
+    }
+    model.config = br#"{"model_type": "deberta-v2"}"#.to_vec();
+    let project = with_model(&model);
+    let error = project.base(&from_folder(&project, &[])).unwrap_err().to_string();
+    let said = "model_type is \"deberta-v2\", but must be \"bert\", \"electra\" or \"roberta\"";
+    assert!(error.contains(said), "{error}");
+    assert!(!project.places.base.exists(), "nothing is kept");
+}
+
+#[test]
 fn pytorch_weights_do_when_there_are_no_safetensors() {
     let project = with_model(&Model::new());
     fs::rename(project.path("my-bert/model.safetensors"), project.path("my-bert/pytorch_model.bin")).unwrap();

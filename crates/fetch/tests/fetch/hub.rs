@@ -220,9 +220,9 @@ fn a_repository_without_a_file_that_a_model_needs_says_which() {
 fn a_model_of_another_family_is_refused_before_its_weights_are_fetched() {
     let (server, model) = (HubServer::new(NAME), Model::new());
     let stored = put_model(&server, &model);
-    server.put_small("config.json", br#"{"model_type": "roberta"}"#);
+    server.put_small("config.json", br#"{"model_type": "gpt2"}"#);
     let error = project(&server.hub).base(&base(&[])).unwrap_err().to_string();
-    assert!(error.contains("model_type \"roberta\"") && error.contains("BERT"), "{error}");
+    assert!(error.contains("model_type is \"gpt2\", but must be \"bert\", \"electra\" or \"roberta\""), "{error}");
     assert!(server.store.seen(&stored).is_empty());
 }
 

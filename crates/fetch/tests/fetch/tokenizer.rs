@@ -69,6 +69,68 @@ fn a_vocabulary_without_berts_special_tokens_is_refused() {
     assert_eq!(twice, "vocab.txt: 7 lines, but only 6 different tokens");
 }
 
+/// By `fixtures/make_byte_level.py`.
+fn byte_level() -> Value {
+    serde_json::from_str(include_str!("../fixtures/byte_level.json")).unwrap()
+}
+
+/// What `fetch` makes of a folder with a byte-level vocabulary, and the names of the files that it keeps.
+fn built_byte_level(entries: &Value, merges: &str, config: &Value) -> Result<(Tokenizer, Vec<String>), String> {
+    let (project, model) = (Project::new(), Model::new());
+    project.file("roberta/config.json", r#"{"model_type": "roberta"}"#);
+    project.file("roberta/model.safetensors", &model.weights);
+    project.file("roberta/vocab.json", entries.to_string());
+    project.file("roberta/merges.txt", merges);
+    if !config.is_null() {
+        project.file("roberta/tokenizer_config.json", config.to_string());
+    }
+    let source = format!("base.source='dir:{}'", project.path("roberta").display());
+    project.base(&sets(&[&source, "base.sha256={}"])).map_err(|error| error.to_string())?;
+    let from = project.record()["files"]["tokenizer.json"]["from"].clone();
+    let also = if config.is_null() { "" } else { " and tokenizer_config.json" };
+    assert_eq!(from, format!("built from vocab.json and merges.txt{also}"));
+    Ok((Tokenizer::from_bytes(project.base_file("tokenizer.json")).unwrap(), project.base_files()))
+}
+
+#[test]
+fn a_byte_level_vocabulary_and_its_merges_give_the_ids_that_transformers_gives() {
+    let fixture = byte_level();
+    let merges = fixture["merges"].as_str().unwrap();
+    for case in fixture["cases"].as_array().unwrap() {
+        let (tokenizer, files) = built_byte_level(&fixture["vocabulary"], merges, &case["config"]).unwrap();
+        assert!(files.contains(&"merges.txt".to_owned()) && files.contains(&"vocab.json".to_owned()), "{files:?}");
+        for single in case["singles"].as_array().unwrap() {
+            let text = single["text"].as_str().unwrap();
+            let encoding = tokenizer.encode(text, true).unwrap();
+            assert_eq!(encoding.get_ids(), ids(&single["ids"]), "{text:?} with {}", case["config"]);
+            let offsets: Vec<(usize, usize)> = serde_json::from_value(single["offsets"].clone()).unwrap();
+            let found = tokenizer.encode_char_offsets(text, true).unwrap();
+            assert_eq!(found.get_offsets(), offsets, "{text:?} with {}", case["config"]);
+        }
+    }
+}
+
+#[test]
+fn a_byte_level_vocabulary_with_a_part_missing_is_refused_by_what_is_missing() {
+    let fixture = byte_level();
+    let merges = fixture["merges"].as_str().unwrap();
+    let mut entries = fixture["vocabulary"].clone();
+    entries.as_object_mut().unwrap().remove("</s>");
+    let error = built_byte_level(&entries, merges, &Value::Null).unwrap_err();
+    assert!(error.contains("vocab.json: there is no </s> in the vocabulary"), "{error}");
+    let config = serde_json::json!({ "mask_token": "[MASK]" });
+    let error = built_byte_level(&fixture["vocabulary"], merges, &config).unwrap_err();
+    assert!(error.contains("mask_token is \"[MASK]\", but only the usual \"<mask>\" is supported"), "{error}");
+
+    let (project, model) = (Project::new(), Model::new());
+    project.file("roberta/config.json", r#"{"model_type": "roberta"}"#);
+    project.file("roberta/model.safetensors", &model.weights);
+    project.file("roberta/vocab.json", fixture["vocabulary"].to_string());
+    let source = format!("base.source='dir:{}'", project.path("roberta").display());
+    let error = project.base(&sets(&[&source, "base.sha256={}"])).unwrap_err().to_string();
+    assert!(error.contains("there is no tokenizer.json or vocab.json and merges.txt in it"), "{error}");
+}
+
 #[test]
 fn special_tokens_of_another_name_are_refused() {
     let config = serde_json::json!({ "unk_token": { "content": "<unk>" } });

@@ -1,4 +1,4 @@
-//! Embedding look-up, layer norm and dropout as one operation.
+//! Embedding look-up, layer norm and dropout as one operation; the projection of narrower embeddings comes after it.
 
 use burn::backend::Flex;
 use burn::tensor::Tensor;
@@ -17,9 +17,10 @@ use crate::classifier::Embeddings;
 /// The dropout of the embeddings; the layers use the sites after it.
 const SITE: u32 = 0;
 
-/// Hidden states `[tokens, hidden]`.
-pub(super) fn forward(embeddings: &Embeddings, batch: &Batch, pass: &Pass) -> Tensor<2> {
-    let hidden = embeddings.word.weight.val().dims()[1];
+/// Embeddings `[tokens, embedding]`, not yet projected; `first` is the row of the position table that a sentence's
+/// first token gets.
+pub(super) fn forward(embeddings: &Embeddings, first: usize, batch: &Batch, pass: &Pass) -> Tensor<2> {
+    let width = embeddings.word.weight.val().dims()[1];
     let beta = embeddings.norm.beta.as_ref().map(burn::module::Param::val);
     let gamma = embeddings.norm.gamma.val();
     let beta = beta.unwrap_or_else(|| gamma.zeros_like());
@@ -30,15 +31,16 @@ pub(super) fn forward(embeddings: &Embeddings, batch: &Batch, pass: &Pass) -> Te
         Input::new(gamma),
         Input::new(beta),
     ];
-    let (output, saved) = look_up(&inputs, batch, pass, hidden);
-    let shape = [batch.tokens(), hidden];
+    let (output, saved) = look_up(&inputs, first, batch, pass, width);
+    let shape = [batch.tokens(), width];
     let [word, position, token_type, gamma, beta] = inputs;
     let nodes = [word.node, position.node, token_type.node, gamma.node, beta.node];
     let output = tensor(output, shape);
     let [Some(a), Some(b), Some(c), Some(d), Some(e)] = nodes else { return Tensor::from_primitive::<Flex>(output) };
     let state = State {
         rows: [word.primitive, position.primitive, token_type.primitive].map(|table| table.layout().shape()[0]),
-        hidden,
+        width,
+        first,
         gamma: gamma.primitive,
         ids: batch.ids.clone(),
         saved,
@@ -52,14 +54,14 @@ pub(super) fn forward(embeddings: &Embeddings, batch: &Batch, pass: &Pass) -> Te
     Tensor::from_primitive::<Autodiff<Flex>>(output)
 }
 
-fn look_up(inputs: &[Input; 5], batch: &Batch, pass: &Pass, hidden: usize) -> (Vec<f32>, Normalised) {
+fn look_up(inputs: &[Input; 5], first: usize, batch: &Batch, pass: &Pass, width: usize) -> (Vec<f32>, Normalised) {
     let [word, position, token_type, gamma, beta] = inputs.each_ref().map(|input| values(&input.primitive));
-    let mut sums = Vec::with_capacity(batch.tokens() * hidden);
+    let mut sums = Vec::with_capacity(batch.tokens() * width);
     for pair in batch.offsets.windows(2) {
         for (place, &id) in batch.ids[pair[0]..pair[1]].iter().enumerate() {
-            let word = &word[id as usize * hidden..][..hidden];
-            let position = &position[place * hidden..][..hidden];
-            let token_type = &token_type[..hidden];
+            let word = &word[id as usize * width..][..width];
+            let position = &position[(first + place) * width..][..width];
+            let token_type = &token_type[..width];
             sums.extend(
                 word.iter().zip(position).zip(token_type).map(|((word, position), kind)| word + position + kind),
             );
@@ -77,7 +79,9 @@ struct EmbeddingBackward;
 struct State {
     /// Of the word, position and type tables.
     rows: [usize; 3],
-    hidden: usize,
+    width: usize,
+    /// The position of a sentence's first token.
+    first: usize,
     gamma: FlexTensor,
     ids: Vec<i32>,
     saved: Normalised,
@@ -88,37 +92,37 @@ impl Backward<Flex, 5> for EmbeddingBackward {
     type State = State;
 
     fn backward(self, ops: Ops<State, 5>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
-        let State { rows, hidden, gamma, ids, saved, pass } = ops.state;
+        let State { rows, width, first, gamma, ids, saved, pass } = ops.state;
         let mut gradient = super::unwrap(grads.consume::<Flex>(&ops.node));
         kernels::drop_out(&mut gradient, pass.hidden_mask(SITE));
         let (by_sum, by_gamma, by_beta) = kernels::norm_backward(&gradient, &saved, values(&gamma));
         let [word, position, token_type, gamma_node, beta_node] = ops.parents;
-        let by_sum_rows = || by_sum.chunks_exact(hidden);
+        let by_sum_rows = || by_sum.chunks_exact(width);
         if let Some(node) = word {
-            let mut table = vec![0.0; rows[0] * hidden];
+            let mut table = vec![0.0; rows[0] * width];
             for (&id, row) in ids.iter().zip(by_sum_rows()) {
-                kernels::add_scaled(&mut table[id as usize * hidden..][..hidden], 1.0, row);
+                kernels::add_scaled(&mut table[id as usize * width..][..width], 1.0, row);
             }
-            grads.register::<Flex>(node.id, tensor(table, [rows[0], hidden]));
+            grads.register::<Flex>(node.id, tensor(table, [rows[0], width]));
         }
         if let Some(node) = position {
-            let mut table = vec![0.0; rows[1] * hidden];
+            let mut table = vec![0.0; rows[1] * width];
             let places = pass.offsets.windows(2).flat_map(|pair| 0..pair[1] - pair[0]);
             for (place, row) in places.zip(by_sum_rows()) {
-                kernels::add_scaled(&mut table[place * hidden..][..hidden], 1.0, row);
+                kernels::add_scaled(&mut table[(first + place) * width..][..width], 1.0, row);
             }
-            grads.register::<Flex>(node.id, tensor(table, [rows[1], hidden]));
+            grads.register::<Flex>(node.id, tensor(table, [rows[1], width]));
         }
         if let Some(node) = token_type {
-            let mut table = kernels::column_sums(&by_sum, hidden);
-            table.resize(rows[2] * hidden, 0.0);
-            grads.register::<Flex>(node.id, tensor(table, [rows[2], hidden]));
+            let mut table = kernels::column_sums(&by_sum, width);
+            table.resize(rows[2] * width, 0.0);
+            grads.register::<Flex>(node.id, tensor(table, [rows[2], width]));
         }
         if let Some(node) = gamma_node {
-            grads.register::<Flex>(node.id, tensor(by_gamma, [hidden]));
+            grads.register::<Flex>(node.id, tensor(by_gamma, [width]));
         }
         if let Some(node) = beta_node {
-            grads.register::<Flex>(node.id, tensor(by_beta, [hidden]));
+            grads.register::<Flex>(node.id, tensor(by_beta, [width]));
         }
     }
 }

@@ -59,7 +59,12 @@ pub(crate) fn pooled(classifier: &Classifier, batch: &Batch, mode: Mode) -> Tens
         attention_dropout: architecture.attention_dropout,
         epsilon: architecture.encoder.layer_norm_eps as f32,
     };
-    let mut hidden = embedding::forward(&classifier.weights.embeddings, batch, &pass);
+    let embeddings = &classifier.weights.embeddings;
+    let embedded = embedding::forward(embeddings, architecture.encoder.first_position(), batch, &pass);
+    let mut hidden = match &embeddings.projection {
+        Some(projection) => projection.forward(embedded),
+        None => embedded,
+    };
     for (index, layer) in classifier.weights.layers.iter().enumerate() {
         hidden = layer::forward(layer, index, hidden, &architecture.encoder, &pass);
     }

@@ -91,6 +91,24 @@ fn int8_files_hold_their_matrices_in_8_bits_and_the_classifier_in_32() {
 }
 
 #[test]
+fn embeddings_of_their_own_width_have_a_product_to_that_of_the_hidden_states() {
+    let narrow = Architecture { embedding: Some(10), precision: Precision::Int8, ..small() };
+    let text: Vec<String> = initializers(&narrow).iter().map(|spec| format!("{} {spec}", spec.name)).collect();
+    for wanted in [
+        "embeddings.word.int8 I8[40, 10]",
+        "embeddings.position F32[12, 10]",
+        "embeddings.norm.bias F32[10]",
+        "embeddings.projection.weight.int8 I8[10, 16]",
+        "embeddings.projection.weight.scale F32[16]",
+        "embeddings.projection.bias F32[16]",
+        "layers.0.qkv.weight.int8 I8[16, 48]",
+    ] {
+        assert!(text.iter().any(|line| line == wanted), "{wanted} is not in {text:#?}");
+    }
+    assert!(!initializers(&small()).iter().any(|spec| spec.name.contains("projection")));
+}
+
+#[test]
 fn a_model_is_not_written_with_a_weight_missing_or_too_many_or_misshapen() {
     let architecture = small();
     let mut without = fp32_weights(&architecture);
@@ -111,6 +129,8 @@ fn a_model_is_not_written_with_a_weight_missing_or_too_many_or_misshapen() {
 fn an_architecture_that_cannot_be_is_refused_by_its_field() {
     let refused = |architecture: Architecture| architecture.validate().unwrap_err().to_string();
     assert!(refused(Architecture { heads: 3, ..small() }).contains("multiple of heads (3)"));
+    assert!(refused(Architecture { embedding: Some(0), ..small() }).contains("embedding is 0"));
+    assert!(refused(Architecture { embedding: Some(16), ..small() }).contains("must then be left out"));
     assert!(refused(Architecture { layers: 0, ..small() }).contains("layers is 0"));
     assert!(refused(Architecture { hidden: usize::MAX, ..small() }).contains("hidden is"));
     assert!(refused(Architecture { temperature: 1e-50, ..small() }).contains("temperature is 0"));

@@ -8,6 +8,7 @@ use wellformed_onnx::{Activation, Architecture, Pooling, Weight, Weights, initia
 pub(crate) fn small() -> Architecture {
     Architecture {
         vocabulary: 40,
+        embedding: None,
         hidden: 16,
         layers: 2,
         heads: 4,
@@ -21,13 +22,25 @@ pub(crate) fn small() -> Architecture {
     }
 }
 
-/// Every activation with every pooling in every precision, by name.
+/// Every activation with every pooling, and embeddings of every width with every head, in every precision, by name.
 pub(crate) fn kinds() -> Vec<(String, Architecture)> {
     let mut kinds = Vec::new();
     for (activation, a) in [(Activation::Gelu, "gelu"), (Activation::GeluNew, "gelu_new"), (Activation::Relu, "relu")] {
         for (pooling, b) in [(Pooling::Mean, "mean"), (Pooling::Cls, "cls")] {
             for precision in Precision::ALL {
                 let architecture = Architecture { activation, pooling, precision, ..small() };
+                kinds.push((format!("{a}-{b}-{}", precision.name()), architecture));
+            }
+        }
+    }
+    for (embedding, a) in [(None, "equal"), (Some(10), "narrow"), (Some(24), "wide")] {
+        for (pooling, b) in [(Pooling::Mean, "mean"), (Pooling::Cls, "cls"), (Pooling::ClsGelu, "cls_gelu")] {
+            // Equal with these two is among the first.
+            if embedding.is_none() && pooling != Pooling::ClsGelu {
+                continue;
+            }
+            for precision in Precision::ALL {
+                let architecture = Architecture { embedding, pooling, precision, ..small() };
                 kinds.push((format!("{a}-{b}-{}", precision.name()), architecture));
             }
         }

@@ -1,4 +1,8 @@
-//! Token ids, against Hugging Face's tokenizers: `fixtures/make_tokens.py`.
+//! Token ids, against Hugging Face's tokenizers: `fixtures/make_tokens.py`, and, for every family,
+//! `crates/export/tests/fixtures/make_families.py`.
+
+use std::fs;
+use std::path::Path;
 
 use serde_json::{Value, json};
 use wellformed_core::dataset::Split;
@@ -66,6 +70,35 @@ fn a_tokenizer_that_adds_no_special_tokens_is_refused_with_what_is_missing() {
     assert!(said.contains("tokenizer.json: cannot be read as a tokenizer"), "{said}");
 
     let project = Project::own(&table(10, 10));
-    std::fs::remove_file(&project.places.tokenizer).unwrap();
+    fs::remove_file(&project.places.tokenizer).unwrap();
     assert!(project.refusal().contains("tokenizer.json: no such file; run the fetch stage first"));
+}
+
+#[test]
+fn a_base_of_every_family_brings_its_own_tokens_around_a_sentence() {
+    for family in ["electra", "roberta"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../export/tests/fixtures").join(family);
+        let expected: Value = serde_json::from_str(&fs::read_to_string(folder.join("expected.json")).unwrap()).unwrap();
+        let max_length = expected["max_length"].as_u64().unwrap() as usize;
+        let tokens = Tokens::load(&folder.join("tokenizer.json"), max_length).unwrap();
+        let sentences = expected["sentences"].as_array().unwrap();
+        for sentence in sentences {
+            let found = tokens.encode(sentence["text"].as_str().unwrap()).unwrap();
+            let ids: Vec<i32> = serde_json::from_value(sentence["ids"].clone()).unwrap();
+            assert_eq!(found.ids, ids, "{family}: {sentence}");
+        }
+        let lengths = sentences.iter().map(|sentence| sentence["ids"].as_array().unwrap().len());
+        assert_eq!(lengths.max(), Some(max_length), "one is cut");
+    }
+}
+
+#[test]
+fn a_tokenizer_of_a_kind_that_no_supported_family_has_is_refused() {
+    let project = Project::own(&table(10, 10));
+    let mut tokenizer = fixture()["tokenizer"].clone();
+    tokenizer["model"] = json!({ "type": "Unigram", "unk_id": 0, "vocab": [["[UNK]", 0.0], ["a", -1.0]] });
+    project.put_tokenizer(&tokenizer);
+    let said = project.refusal();
+    assert!(said.contains("neither of WordPiece nor of byte-level BPE"), "{said}");
+    assert!(said.contains("must be \"bert\", \"electra\" or \"roberta\""), "{said}");
 }
