@@ -218,6 +218,10 @@ pub struct PrepareParams {
     pub tune_fraction: f64,
     /// Share cut out as `validation`, in the same way, when the corpus brings no validation part of its own.
     pub validation_fraction: f64,
+    /// Minimal pairs of each phenomenon that the project's grammar makes for training to begin with.
+    pub grammar_pairs: usize,
+    /// Copies with one fault, of each acceptable training sentence, for training to begin with.
+    pub faulty_copies: usize,
 }
 
 /// Where tensors live.

@@ -8,6 +8,7 @@
 //! | [`normal`] | when two sentences count as the same |
 //! | [`split`] | duplicates and leaks out, *tune* and *validation* cut off |
 //! | [`phenomena`] | the generated check list |
+//! | [`pairs`] | minimal pairs that training begins with |
 //! | [`tokens`] | from sentences to token ids |
 //! | [`report`] | metrics, plots, summary |
 //! | [`places`] | where things lie; a folder replaced as a whole |
@@ -18,6 +19,7 @@ pub mod corpus;
 mod error;
 mod extra;
 pub mod normal;
+pub mod pairs;
 pub mod phenomena;
 pub mod places;
 pub mod report;
@@ -33,7 +35,7 @@ pub use error::{BadRow, BadRows, LISTED, Place, PrepareError};
 pub use places::Places;
 
 use report::{Metrics, Parts};
-use tokens::Tokens;
+use tokens::{Prepared, Tokens};
 
 /// Prepares the corpus; returns the summary, a line for each split and what else is worth a line.
 ///
@@ -45,22 +47,24 @@ pub fn prepare(stage: &PrepareStage, places: &Places) -> Result<Vec<String>, Pre
     let corpus = corpus::read(&places.corpus, &places.extra)?;
     let mut notes: Vec<String> = control_characters(&corpus.controls).into_iter().collect();
     let (splits, cleaning) = split::split(corpus, phenomena::sentences()?, stage)?;
+    let (pairs, counts) = pairs::pairs(&splits, stage)?;
 
-    let bar = tokens::progress(splits.values().map(Vec::len).sum());
+    let bar = tokens::progress(splits.values().map(Vec::len).sum::<usize>() + pairs.len());
     let parts: Result<Parts, PrepareError> =
         splits.into_iter().map(|(split, sentences)| Ok((split, tokens.prepare(sentences, &bar)?))).collect();
-    bar.finish_and_clear();
     let parts = parts?;
+    let pairs = tokens.prepare(pairs, &bar)?;
+    bar.finish_and_clear();
 
-    let metrics = Metrics::of(&parts, cleaning);
-    write(&parts, &metrics, places)?;
+    let metrics = Metrics::of(&parts, cleaning, counts);
+    write(&parts, &pairs, &metrics, places)?;
     let mut lines = metrics.lines();
     lines.append(&mut notes);
     Ok(lines)
 }
 
 /// Everything that can fail for its content is made before the first file is touched.
-fn write(parts: &Parts, metrics: &Metrics, places: &Places) -> Result<(), PrepareError> {
+fn write(parts: &Parts, pairs: &[Prepared], metrics: &Metrics, places: &Places) -> Result<(), PrepareError> {
     let plots = [
         ("lengths.csv", report::lengths(parts)?),
         ("labels.csv", report::labels(parts)?),
@@ -72,6 +76,8 @@ fn write(parts: &Parts, metrics: &Metrics, places: &Places) -> Result<(), Prepar
                 parts.get(&split).into_iter().flatten().map(|prepared| prepared.example.clone()).collect();
             write_examples(&folder.join(format!("{}.parquet", split.name())), &examples)?;
         }
+        let examples: Vec<Example> = pairs.iter().map(|prepared| prepared.example.clone()).collect();
+        write_examples(&folder.join("pairs.parquet"), &examples)?;
         Ok(())
     })?;
     write_json(&places.reports.join("metrics.json"), metrics)?;

@@ -7,6 +7,7 @@ use serde::Serialize;
 use wellformed_core::dataset::Split;
 use wellformed_core::label::Label;
 
+use crate::pairs::Counts;
 use crate::split::Cleaning;
 use crate::tokens::Prepared;
 
@@ -19,6 +20,8 @@ pub struct Metrics {
     /// What was left out or found worth telling.
     #[serde(flatten)]
     pub cleaning: Cleaning,
+    /// The minimal pairs that training begins with.
+    pub pairs: Counts,
 }
 
 /// The figures of one split.
@@ -42,9 +45,9 @@ pub struct SplitMetrics {
 pub(crate) type Parts = BTreeMap<Split, Vec<Prepared>>;
 
 impl Metrics {
-    pub(crate) fn of(parts: &Parts, cleaning: Cleaning) -> Self {
+    pub(crate) fn of(parts: &Parts, cleaning: Cleaning, pairs: Counts) -> Self {
         let splits = parts.iter().map(|(split, part)| (split.name(), SplitMetrics::of(part))).collect();
-        Self { splits, cleaning }
+        Self { splits, cleaning, pairs }
     }
 
     /// A line for each split, and one for what was left out.
@@ -74,6 +77,13 @@ impl Metrics {
             lines.push(format!(
                 "added from data/extra: {} sentences; left out: {} duplicates, {} that occur in another split",
                 extra.added, extra.duplicates, extra.removed_for_other_splits
+            ));
+        }
+        let Counts { grammar, faulty_copies, removed_for_other_splits } = &self.pairs;
+        if grammar + faulty_copies > 0 {
+            lines.push(format!(
+                "pairs: {grammar} of the grammar and {faulty_copies} of a training sentence and a faulty copy; left out: \
+                 {removed_for_other_splits} that occur in another split"
             ));
         }
         lines
