@@ -16,7 +16,7 @@ use wellformed_core::params::{DeviceKind, ModelParams, Pooling};
 
 use crate::batch::Batch;
 use crate::config::{Activation, BertConfig};
-use crate::device::Chosen;
+use crate::device::{self, Chosen};
 use crate::follow_path;
 use crate::fused;
 use crate::names::{FileNames, ParameterPath, is_of_another_task, stable_hash};
@@ -317,13 +317,21 @@ impl Classifier {
     /// Logits of shape `[sentences, 2]`: unacceptable, acceptable.
     pub fn forward(&self, batch: &Batch, mode: Mode) -> Tensor<2> {
         if self.fused {
-            return self.head(fused::pooled(self, batch, mode), mode);
+            // Its masks are computed from the seed; only the head draws random numbers.
+            let pooled = fused::pooled(self, batch, mode);
+            return self.seeded(mode, || self.head(pooled, mode));
         }
-        if let Mode::Training { seed } = mode {
-            self.device().seed(seed);
+        self.seeded(mode, || self.head(self.pool(self.encode(batch, mode), batch), mode))
+    }
+
+    /// Runs what may draw random numbers, from the mode's seed.
+    fn seeded<T>(&self, mode: Mode, draw: impl FnOnce() -> T) -> T {
+        let Architecture { hidden_dropout, attention_dropout, classifier_dropout, .. } = self.architecture;
+        let drops = hidden_dropout > 0.0 || attention_dropout > 0.0 || classifier_dropout > 0.0;
+        match mode {
+            Mode::Training { seed } if drops => device::seeded(&self.device(), seed, draw),
+            _ => draw(),
         }
-        let hidden = self.encode(batch, mode);
-        self.head(self.pool(hidden, batch), mode)
     }
 
     /// Logits without dropout, on the host.
@@ -399,11 +407,6 @@ impl Classifier {
 
     /// From the pooled vectors `[sentences, hidden]` to logits `[sentences, 2]`.
     fn head(&self, pooled: Tensor<2>, mode: Mode) -> Tensor<2> {
-        if self.fused
-            && let Mode::Training { seed } = mode
-        {
-            self.device().seed(seed);
-        }
         let dropout = Drop::of(mode, self.architecture.classifier_dropout);
         // A head of two new layers drops before each of them, as the families that have one do in transformers.
         let has_two_new = self.architecture.pooling == Pooling::Cls && !self.architecture.has_pretrained_head();
