@@ -88,8 +88,6 @@ fn two_devices_give_the_same_bytes_every_time_and_with_any_number_of_threads() {
         let other = trained(&[&sets[..], &[threads]].concat());
         assert!(outputs(one.path()) == outputs(other.path()), "{threads}");
     }
-    let single = trained(&["train.epochs=2"]);
-    assert!(outputs(one.path()) != outputs(single.path()), "the second device has dropout of its own");
 }
 
 #[test]
