@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Initializer, Module, ModuleMapper, ModuleVisitor, Param};
 use burn::nn::{Dropout, DropoutConfig, Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData, activation};
 use rand::SeedableRng;
@@ -205,11 +205,13 @@ impl Classifier {
         let device = &chosen.device;
         let encoder = &architecture.encoder;
         let (hidden, inner) = (encoder.hidden_size, encoder.intermediate_size);
-        let linear = |from, to| LinearConfig::new(from, to).init(device);
+        // Drawn below, from streams of their own: Burn's generator is the whole process's, and is left alone.
+        let zeros = Initializer::Zeros;
+        let linear = |from, to| LinearConfig::new(from, to).with_initializer(zeros.clone()).init(device);
         let norm_of = |width| LayerNormConfig::new(width).with_epsilon(encoder.layer_norm_eps).init(device);
         let norm = || norm_of(hidden);
         let width = encoder.embedding_width();
-        let table = |rows| EmbeddingConfig::new(rows, width).init(device);
+        let table = |rows| EmbeddingConfig::new(rows, width).with_initializer(zeros.clone()).init(device);
         let weights = Weights {
             embeddings: Embeddings {
                 word: table(encoder.vocab_size),

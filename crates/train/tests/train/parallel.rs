@@ -124,10 +124,11 @@ fn they_are_with_accumulated_batches() {
 
 #[test]
 fn two_accumulated_batches_are_one_of_twice_the_size() {
+    let (once, twice): ([&[usize]; 6], [&[usize]; 6]) = ([&[16]; 6], [&[8, 8]; 6]);
     let stage = stage(&[&SETTINGS[..], &NO_DROPOUT].concat());
     for (kind, count) in cpu_devices().flat_map(|kind| [(kind, 1), (kind, 2)]) {
-        let whole = train(&stage, (kind, 1), &[&[16] as &[usize]; 6]);
-        let halves = train(&stage, (kind, count), &[&[8, 8] as &[usize]; 6]);
+        let whole = train(&stage, (kind, 1), &once);
+        let halves = train(&stage, (kind, count), &twice);
         assert_close(&halves, &whole, &format!("{count} × {}", kind.name()));
     }
 }
