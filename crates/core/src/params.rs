@@ -340,6 +340,8 @@ pub struct TrainParams {
     pub batch_size: usize,
     /// Forward passes per optimiser step.
     pub accumulate: usize,
+    /// Devices that a batch is split over.
+    pub devices: usize,
     /// Peak learning rate.
     pub lr: f64,
     /// Learning rate of the layer below, relative to the layer above it; 1 trains all layers alike.
@@ -647,6 +649,9 @@ impl Params {
         positive("train.epochs", train.epochs)?;
         positive("train.batch_size", train.batch_size)?;
         positive("train.accumulate", train.accumulate)?;
+        let split = (1..=train.batch_size).contains(&train.devices);
+        let allowed = format!("from 1 to train.batch_size, which is {}", train.batch_size);
+        check(split, "train.devices", train.devices, &allowed)?;
         check(train.lr > 0.0 && train.lr <= 1.0, "train.lr", train.lr, "above 0, at most 1")?;
         let decay = train.layer_lr_decay > 0.0 && train.layer_lr_decay <= 1.0;
         check(decay, "train.layer_lr_decay", train.layer_lr_decay, "above 0, at most 1")?;

@@ -107,8 +107,8 @@ fn a_later_set_fills_a_map_that_an_earlier_one_emptied() {
 
 #[test]
 fn an_unknown_key_is_refused_with_the_keys_there_are() {
-    let keys = "epochs, batch_size, accumulate, lr, layer_lr_decay, schedule, warmup_ratio, weight_decay, beta1, beta2, \
-                epsilon, clip_norm, label_smoothing, class_weights, select_by, patience, limit_train_batches, \
+    let keys = "epochs, batch_size, accumulate, devices, lr, layer_lr_decay, schedule, warmup_ratio, weight_decay, beta1, \
+                beta2, epsilon, clip_norm, label_smoothing, class_weights, select_by, patience, limit_train_batches, \
                 overfit_batches";
     let complaints = [
         (complaint("train.learning_rate=1e-4"), "--set train.learning_rate=1e-4"),
@@ -197,6 +197,8 @@ fn an_impossible_value_is_refused_with_key_value_and_what_is_allowed() {
         ("model.hidden_dropout=1", "model.hidden_dropout is 1, but must be from 0 to below 1"),
         ("train.lr=0", "train.lr is 0, but must be above 0, at most 1"),
         ("train.lr=.nan", "train.lr is NaN, but must be above 0, at most 1"),
+        ("train.devices=0", "train.devices is 0, but must be from 1 to train.batch_size, which is 32"),
+        ("train.devices=33", "train.devices is 33, but must be from 1 to train.batch_size, which is 32"),
         ("train.weight_decay=.inf", "train.weight_decay is inf, but must be 0 or more"),
         ("eval.confidence=1", "eval.confidence is 1, but must be between 0.5 and 1"),
     ];

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Initializer, Module, ModuleMapper, ModuleVisitor, Param};
 use burn::nn::{Dropout, DropoutConfig, Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData, activation};
 use rand::SeedableRng;
@@ -16,7 +16,7 @@ use wellformed_core::params::{DeviceKind, ModelParams, Pooling};
 
 use crate::batch::Batch;
 use crate::config::{Activation, BertConfig};
-use crate::device::Chosen;
+use crate::device::{self, Chosen};
 use crate::follow_path;
 use crate::fused;
 use crate::names::{FileNames, ParameterPath, is_of_another_task, stable_hash};
@@ -205,11 +205,13 @@ impl Classifier {
         let device = &chosen.device;
         let encoder = &architecture.encoder;
         let (hidden, inner) = (encoder.hidden_size, encoder.intermediate_size);
-        let linear = |from, to| LinearConfig::new(from, to).init(device);
+        // Drawn below, from streams of their own: Burn's generator is the whole process's, and is left alone.
+        let zeros = Initializer::Zeros;
+        let linear = |from, to| LinearConfig::new(from, to).with_initializer(zeros.clone()).init(device);
         let norm_of = |width| LayerNormConfig::new(width).with_epsilon(encoder.layer_norm_eps).init(device);
         let norm = || norm_of(hidden);
         let width = encoder.embedding_width();
-        let table = |rows| EmbeddingConfig::new(rows, width).init(device);
+        let table = |rows| EmbeddingConfig::new(rows, width).with_initializer(zeros.clone()).init(device);
         let weights = Weights {
             embeddings: Embeddings {
                 word: table(encoder.vocab_size),
@@ -317,13 +319,21 @@ impl Classifier {
     /// Logits of shape `[sentences, 2]`: unacceptable, acceptable.
     pub fn forward(&self, batch: &Batch, mode: Mode) -> Tensor<2> {
         if self.fused {
-            return self.head(fused::pooled(self, batch, mode), mode);
+            // Its masks are computed from the seed; only the head draws random numbers.
+            let pooled = fused::pooled(self, batch, mode);
+            return self.seeded(mode, || self.head(pooled, mode));
         }
-        if let Mode::Training { seed } = mode {
-            self.device().seed(seed);
+        self.seeded(mode, || self.head(self.pool(self.encode(batch, mode), batch), mode))
+    }
+
+    /// Runs what may draw random numbers, from the mode's seed.
+    fn seeded<T>(&self, mode: Mode, draw: impl FnOnce() -> T) -> T {
+        let Architecture { hidden_dropout, attention_dropout, classifier_dropout, .. } = self.architecture;
+        let drops = hidden_dropout > 0.0 || attention_dropout > 0.0 || classifier_dropout > 0.0;
+        match mode {
+            Mode::Training { seed } if drops => device::seeded(&self.device(), seed, draw),
+            _ => draw(),
         }
-        let hidden = self.encode(batch, mode);
-        self.head(self.pool(hidden, batch), mode)
     }
 
     /// Logits without dropout, on the host.
@@ -399,11 +409,6 @@ impl Classifier {
 
     /// From the pooled vectors `[sentences, hidden]` to logits `[sentences, 2]`.
     fn head(&self, pooled: Tensor<2>, mode: Mode) -> Tensor<2> {
-        if self.fused
-            && let Mode::Training { seed } = mode
-        {
-            self.device().seed(seed);
-        }
         let dropout = Drop::of(mode, self.architecture.classifier_dropout);
         // A head of two new layers drops before each of them, as the families that have one do in transformers.
         let has_two_new = self.architecture.pooling == Pooling::Cls && !self.architecture.has_pretrained_head();

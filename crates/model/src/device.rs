@@ -1,5 +1,7 @@
 //! From `compute.device` to a Burn device.
 
+use std::sync::{Mutex, PoisonError};
+
 use burn::tensor::Device;
 use wellformed_core::params::{ComputeParams, DeviceKind};
 
@@ -25,6 +27,18 @@ pub enum DeviceError {
         device: &'static str,
         /// The devices that the build has.
         available: String,
+    },
+    /// The machine has fewer devices than are asked for.
+    #[error(
+        "train.devices is {asked}, but this machine has {present} CUDA {}; set it to at most {present}, or make more \
+         visible (CUDA_VISIBLE_DEVICES hides some)",
+        if *present == 1 { "device" } else { "devices" }
+    )]
+    TooFew {
+        /// The number asked for.
+        asked: usize,
+        /// The number there is.
+        present: usize,
     },
     /// The thread pool had already been started with another size.
     #[error("compute.threads is {threads}, but the thread pool could not be set up: {reason}")]
@@ -83,15 +97,22 @@ pub fn open(kind: DeviceKind) -> Result<Chosen, DeviceError> {
         device: kind.name(),
         available: available().iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", "),
     };
+    if kind == DeviceKind::Auto {
+        let present = |kind: &DeviceKind| match kind {
+            DeviceKind::Cuda | DeviceKind::LibtorchCuda => cuda_is_present(),
+            _ => true,
+        };
+        return open(available().into_iter().find(present).unwrap_or(DeviceKind::Flex));
+    }
+    Ok(Chosen { kind, device: device_at(kind, 0).ok_or_else(missing)? })
+}
+
+/// Burn's handle of the CUDA device `index`, or of the CPU; `None` when the build lacks the backend.
+fn device_at(
+    kind: DeviceKind,
+    #[allow(unused_variables, reason = "the build may have no CUDA")] index: usize,
+) -> Option<Device> {
     let device = match kind {
-        DeviceKind::Auto => {
-            let present = |kind: &DeviceKind| match kind {
-                DeviceKind::Cuda | DeviceKind::LibtorchCuda => cuda_is_present(),
-                _ => true,
-            };
-            let best = available().into_iter().find(present).unwrap_or(DeviceKind::Flex);
-            return open(best);
-        }
         DeviceKind::Flex => Device::flex(),
         #[cfg(feature = "ndarray")]
         #[expect(deprecated, reason = "deprecated upstream; kept selectable and tested until it is gone")]
@@ -99,13 +120,42 @@ pub fn open(kind: DeviceKind) -> Result<Chosen, DeviceError> {
         #[cfg(feature = "libtorch")]
         DeviceKind::Libtorch => Device::new(burn_tch::LibTorchDevice::Cpu),
         #[cfg(feature = "libtorch")]
-        DeviceKind::LibtorchCuda => Device::new(burn_tch::LibTorchDevice::Cuda(0)),
+        DeviceKind::LibtorchCuda => Device::new(burn_tch::LibTorchDevice::Cuda(index)),
         #[cfg(feature = "cuda")]
-        DeviceKind::Cuda => Device::cuda(0),
-        #[allow(unreachable_patterns, reason = "every device may be in the build")]
-        _ => return Err(missing()),
+        DeviceKind::Cuda => Device::cuda(index),
+        _ => return None,
     };
-    Ok(Chosen { kind, device })
+    Some(device)
+}
+
+/// The devices that a batch is split over, without autodiff: the first `count` CUDA devices, or the CPU `count` times.
+///
+/// # Errors
+///
+/// [`DeviceError::TooFew`] when the machine has not that many.
+pub fn several(chosen: &Chosen, count: usize) -> Result<Vec<Device>, DeviceError> {
+    if count == 1 {
+        return Ok(vec![chosen.device.clone()]);
+    }
+    let present = match chosen.kind {
+        #[cfg(feature = "cuda")]
+        DeviceKind::Cuda => Device::enumerate(burn::tensor::DeviceType::Cuda).len(),
+        #[cfg(feature = "libtorch")]
+        DeviceKind::LibtorchCuda => Device::enumerate(burn::tensor::DeviceType::LibTorch).len(),
+        _ => count,
+    };
+    let devices: Vec<Device> = (0..count.min(present)).filter_map(|index| device_at(chosen.kind, index)).collect();
+    if devices.len() < count { Err(DeviceError::TooFew { asked: count, present }) } else { Ok(devices) }
+}
+
+/// Seeds the generator of `device` and runs `draw`. Burn's backends have one generator for the whole process, however many
+/// devices and threads there are, so callers take turns; `draw` must not come here again.
+pub fn seeded<T>(device: &Device, seed: u64, draw: impl FnOnce() -> T) -> T {
+    static GENERATOR: Mutex<()> = Mutex::new(());
+    // Nothing is left half done by a panic: the next one seeds anew.
+    let _turn = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
+    device.seed(seed);
+    draw()
 }
 
 /// Whether the NVIDIA driver has a device; asked of the driver's files, so that `auto` never fails on a machine without.

@@ -6,6 +6,7 @@
 //! | [`batches`] | which sentences go together, and in which order |
 //! | [`objective`] | cross-entropy with label smoothing and class weights |
 //! | [`optimizer`] | `AdamW` with decay groups, layer-wise learning rates and gradient clipping |
+//! | [`parallel`] | a step's gradient, from one device or several |
 //! | [`schedule`] | the learning rate over a run |
 //! | [`history`] | what is written about a run: `reports/train/` |
 //! | [`state`] | what an interrupted run goes on from: `models/train-state/` |
@@ -20,6 +21,7 @@ pub mod batches;
 pub mod history;
 pub mod objective;
 pub mod optimizer;
+pub mod parallel;
 mod progress;
 pub mod schedule;
 pub mod stage;

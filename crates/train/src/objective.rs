@@ -28,8 +28,14 @@ impl Objective {
     /// The loss, shape `[1]`, of logits `[sentences, 2]`: Σᵢ Σₖ wₖ qᵢₖ (−log pᵢₖ) / Σᵢ w(yᵢ), where q moves
     /// `label_smoothing` of the mass from the true class to both alike.
     pub fn loss(&self, logits: Tensor<2>, labels: &[Label]) -> Tensor<1> {
+        self.part_of_loss(logits, labels, labels)
+    }
+
+    /// What the sentences with these logits and `labels` contribute to the loss of a batch that has the labels `whole`:
+    /// the same sum over i, divided by the weights of the whole batch. Over the parts of a batch it adds up to its loss.
+    pub fn part_of_loss(&self, logits: Tensor<2>, labels: &[Label], whole: &[Label]) -> Tensor<1> {
         let [weights, smoothing] = [self.class_weights, [self.label_smoothing / 2.0; 2]];
-        let total: f32 = labels.iter().map(|label| weights[label.index()]).sum();
+        let total: f32 = whole.iter().map(|label| weights[label.index()]).sum();
         let targets = labels.iter().flat_map(|label| {
             [0, 1].map(|class| {
                 let hard = if class == label.index() { 1.0 - self.label_smoothing } else { 0.0 };

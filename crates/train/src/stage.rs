@@ -14,6 +14,7 @@ use wellformed_model::weights;
 use wellformed_track::Journal;
 
 use crate::history;
+use crate::parallel::Devices;
 use crate::state::State;
 use crate::training::{Outcome, Run, Timing};
 
@@ -54,6 +55,7 @@ impl Places {
 /// written. What was complete is kept, and the next run goes on from there.
 pub fn run(stage: &TrainStage, journal: &Journal, places: &Places) -> Result<(String, Vec<Timing>)> {
     let chosen = device::choose(&stage.compute)?;
+    let devices = Devices::new(&chosen, stage.train.devices)?;
     let config = BertConfig::load(&places.base.join("config.json"))?;
     let architecture = Architecture::new(&config, &stage.model)?;
     let [training, tune] = ["train", "tune"].map(|split| places.prepared.join(format!("{split}.parquet")));
@@ -72,6 +74,7 @@ pub fn run(stage: &TrainStage, journal: &Journal, places: &Places) -> Result<(St
         train: &stage.train,
         model: &stage.model,
         chosen: &chosen,
+        devices: &devices,
         training: &training,
         tune: &tune,
         base_sha256: weights_file.as_deref().map(sha256_file).transpose()?,
@@ -87,12 +90,13 @@ pub fn run(stage: &TrainStage, journal: &Journal, places: &Places) -> Result<(St
     history::write(&places.reports, &summary, &epochs, &steps)?;
     state.clear()?;
     let line = format!(
-        "{}: epoch {} of {}, MCC {:.3} and accuracy {:.3} on tune, trained on {} ({} of {} parameters)",
+        "{}: epoch {} of {}, MCC {:.3} and accuracy {:.3} on tune, trained on {}{} ({} of {} parameters)",
         places.checkpoint.display(),
         summary.best_epoch,
         summary.epochs,
         summary.tune_mcc,
         summary.tune_accuracy,
+        if stage.train.devices > 1 { format!("{} × ", stage.train.devices) } else { String::new() },
         chosen.kind.name(),
         summary.trained_parameters,
         summary.parameters,

@@ -4,15 +4,13 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::Tensor;
 use wellformed_core::dataset::Example;
 use wellformed_core::label::Label;
 use wellformed_core::params::{ModelParams, SelectBy, TrainParams};
 use wellformed_metrics::{Confusion, log_loss, rounded, softmax2};
-use wellformed_model::batch::Batch;
 use wellformed_model::checkpoint::{Checkpoint, Origin, predict};
-use wellformed_model::classifier::{Classifier, Mode};
+use wellformed_model::classifier::Classifier;
 use wellformed_model::device::Chosen;
 use wellformed_model::weights::named;
 use wellformed_track::{Journal, Outcome as End};
@@ -20,6 +18,7 @@ use wellformed_track::{Journal, Outcome as End};
 use crate::history::{Epoch, Step, Summary};
 use crate::objective::Objective;
 use crate::optimizer::AdamW;
+use crate::parallel::{Devices, Sentences};
 use crate::progress::Progress as Bar;
 use crate::schedule::LearningRate;
 use crate::state::{Progress, SaveCheckpoint, Saved, State};
@@ -37,8 +36,10 @@ pub struct Run<'a> {
     pub train: &'a TrainParams,
     /// `model` of `params.yaml`.
     pub model: &'a ModelParams,
-    /// The device.
+    /// The first device: where the optimiser works and *tune* is evaluated.
     pub chosen: &'a Chosen,
+    /// What computes gradients.
+    pub devices: &'a Devices,
     /// What is learned from.
     pub training: &'a [Example],
     /// What everything is chosen on.
@@ -206,26 +207,23 @@ impl Run<'_> {
         for group in order.chunks(self.train.accumulate) {
             let number = optimizer.steps();
             let lr = schedule.at(number);
-            let mut accumulator = GradientsAccumulator::new();
-            let mut total: Option<Tensor<1>> = None;
-            for (place, indices) in group.iter().enumerate() {
-                let batch = Batch::new(indices.iter().map(|&index| &self.training[index].input_ids[..]));
-                let labels: Vec<Label> = indices.iter().map(|&index| self.training[index].label).collect();
-                let seed = derived_seed(self.seed, "dropout", (number * self.train.accumulate + place) as u64);
-                let logits = classifier.forward(&batch, Mode::Training { seed });
-                let loss = objective.loss(logits, &labels).mul_scalar(1.0 / group.len() as f64);
-                let grads = GradientsParams::from_grads(loss.backward(), &classifier.weights);
-                accumulator.accumulate(&classifier.weights, grads);
-                let loss = loss.inner();
-                total = Some(total.map_or(loss.clone(), |total| total + loss));
+            let batches: Vec<Sentences<'_>> = group
+                .iter()
+                .enumerate()
+                .map(|(place, indices)| Sentences {
+                    ids: indices.iter().map(|&index| &self.training[index].input_ids[..]).collect(),
+                    labels: indices.iter().map(|&index| self.training[index].label).collect(),
+                    seed: derived_seed(self.seed, "dropout", (number * self.train.accumulate + place) as u64),
+                })
+                .collect();
+            let mut heard = |sentences| {
                 bar.batch();
-                tracked.batch(indices.len());
-            }
+                tracked.batch(sentences);
+            };
+            let (gradients, loss) = self.devices.gradients(&classifier, objective, &batches, &mut heard)?;
             let norm;
-            (classifier, norm) = optimizer.step(classifier, accumulator.grads(), lr)?;
-            if let Some(loss) = total {
-                unread.0.push((number + 1, lr, loss, norm));
-            }
+            (classifier, norm) = optimizer.step(classifier, gradients, lr)?;
+            unread.0.push((number + 1, lr, loss, norm));
             if unread.0.len() >= READ_EVERY {
                 unread.read(&mut steps, bar, tracked)?;
             }

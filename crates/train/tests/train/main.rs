@@ -3,5 +3,6 @@
 
 mod choices;
 mod oracle;
+mod parallel;
 mod runs;
 mod support;

@@ -3,21 +3,18 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use burn::optim::GradientsParams;
 use serde::Deserialize;
 use serde_json::Value;
 use wellformed_core::label::Label;
 use wellformed_core::params::DeviceKind;
 use wellformed_model::batch::Batch;
-use wellformed_model::classifier::{Architecture, Classifier, Mode};
-use wellformed_model::config::BertConfig;
-use wellformed_model::device::{available, open};
-use wellformed_model::weights;
+use wellformed_model::device::open;
 use wellformed_train::objective::Objective;
 use wellformed_train::optimizer::AdamW;
+use wellformed_train::parallel::{self, Devices};
 use wellformed_train::schedule::LearningRate;
 
-use crate::support::{manifest, stage};
+use crate::support::{cpu_devices, manifest, small_bert, stage};
 
 #[derive(Deserialize)]
 struct Fixture {
@@ -51,17 +48,27 @@ fn close(found: f64, expected: f64, tolerance: f64, what: &str) {
 
 #[test]
 fn losses_gradient_norms_and_logits_are_pytorchs_on_every_cpu_device() {
+    check_every_device(1);
+}
+
+#[test]
+fn with_batches_split_over_two_or_three_devices_they_are_still_pytorchs() {
+    // One of the batches has two sentences, so the third device has nothing to do.
+    check_every_device(2);
+    check_every_device(3);
+}
+
+fn check_every_device(count: usize) {
     let text = fs::read_to_string(manifest().join("tests/fixtures/training.json")).unwrap();
     let fixture: Fixture = serde_json::from_str(&text).unwrap();
-    let cpu = |kind: &DeviceKind| !matches!(kind, DeviceKind::Cuda | DeviceKind::LibtorchCuda);
-    for kind in available().into_iter().filter(cpu) {
+    for kind in cpu_devices() {
         for (name, case) in &fixture.cases {
-            check(&fixture.batches, case, kind, &format!("{name} on {}", kind.name()));
+            check(&fixture.batches, case, (kind, count), &format!("{name} on {count} × {}", kind.name()));
         }
     }
 }
 
-fn check(batches: &[Sentences], case: &Case, kind: DeviceKind, what: &str) {
+fn check(batches: &[Sentences], case: &Case, (kind, count): (DeviceKind, usize), what: &str) {
     let mut sets: Vec<String> =
         ["lr=1e-3", "clip_norm=0", "warmup_ratio=0.3333"].map(|set| format!("train.{set}")).into();
     sets.extend(["hidden", "attention", "classifier"].map(|dropout| format!("model.{dropout}_dropout=0")));
@@ -71,15 +78,9 @@ fn check(batches: &[Sentences], case: &Case, kind: DeviceKind, what: &str) {
     );
     let stage = stage(&sets.iter().map(String::as_str).collect::<Vec<_>>());
 
-    let folder = manifest().join("../model/tests/fixtures/gelu-mean");
-    let architecture =
-        Architecture::new(&BertConfig::load(&folder.join("config.json")).unwrap(), &stage.model).unwrap();
-    let mut tensors = weights::read(&folder.join("model.safetensors")).unwrap();
-    // The fixture's pooler is not used with mean pooling.
-    tensors.retain(|name, _| !name.starts_with("pooler."));
-    tensors.extend(weights::read(&folder.join("classifier.safetensors")).unwrap());
     let chosen = open(kind).unwrap();
-    let mut classifier = Classifier::from_tensors(tensors, &folder, architecture, &chosen).unwrap().train(&stage.model);
+    let devices = Devices::new(&chosen, count).unwrap();
+    let mut classifier = small_bert(&stage, &chosen);
 
     let label = |&index: &usize| Label::from_index(index).unwrap();
     let objective = Objective::new(&stage.train, batches.iter().flat_map(|batch| batch.labels.iter().map(label)));
@@ -88,14 +89,16 @@ fn check(batches: &[Sentences], case: &Case, kind: DeviceKind, what: &str) {
     let pack = |sentences: &Sentences| Batch::new(sentences.sequences.iter().map(|ids| &ids[..]));
     for (step, expected) in case.losses.iter().zip(&case.norms).enumerate() {
         let sentences = &batches[step % batches.len()];
-        let labels: Vec<Label> = sentences.labels.iter().map(label).collect();
-        let logits = classifier.forward(&pack(sentences), Mode::Training { seed: step as u64 });
-        let loss = objective.loss(logits, &labels);
-        let grads = GradientsParams::from_grads(loss.backward(), &classifier.weights);
+        let batch = parallel::Sentences {
+            ids: sentences.sequences.iter().map(|ids| &ids[..]).collect(),
+            labels: sentences.labels.iter().map(label).collect(),
+            seed: step as u64,
+        };
+        let (grads, loss) = devices.gradients(&classifier, &objective, &[batch], &mut |_| {}).unwrap();
         let norm;
         (classifier, norm) = optimizer.step(classifier, grads, schedule.at(step)).unwrap();
         let scalar = |tensor: burn::tensor::Tensor<1>| f64::from(tensor.into_data().try_into_vec::<f32>().unwrap()[0]);
-        close(scalar(loss.inner()), *expected.0, TOLERANCE, &format!("{what}: loss of step {}", step + 1));
+        close(scalar(loss), *expected.0, TOLERANCE, &format!("{what}: loss of step {}", step + 1));
         close(scalar(norm), *expected.1, NORM_TOLERANCE, &format!("{what}: gradient norm of step {}", step + 1));
     }
     for (sentences, expected) in batches.iter().zip(&case.logits) {

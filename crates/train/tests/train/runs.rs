@@ -79,12 +79,53 @@ fn the_number_of_threads_does_not_change_a_byte() {
 }
 
 #[test]
-fn a_killed_run_goes_on_and_ends_exactly_as_an_uninterrupted_one() {
-    let sets = ["train.epochs=12", "train.batch_size=4"];
-    let whole = trained(&sets);
+fn two_devices_give_the_same_bytes_every_time_and_with_any_number_of_threads() {
+    let sets = ["train.epochs=2", "train.devices=2"];
+    let one = trained(&sets);
+    let again = trained(&sets);
+    assert!(outputs(one.path()) == outputs(again.path()));
+    for threads in ["compute.threads=1", "compute.threads=2", "compute.threads=5"] {
+        let other = trained(&[&sets[..], &[threads]].concat());
+        assert!(outputs(one.path()) == outputs(other.path()), "{threads}");
+    }
+}
+
+#[test]
+fn three_devices_learn_what_one_does() {
+    // The last batch of an epoch has one sentence: nothing for two of the devices.
+    let sets = ["train.batch_size=19", "train.devices=3", "train.accumulate=2", "train.epochs=10"];
+    let folder = trained(&sets);
+    let metrics = json(&folder.path().join("reports/train/metrics.json"));
+    assert!(metrics["tune_mcc"].as_f64().unwrap() > 0.9, "{metrics}");
+    assert_eq!(metrics["steps"], 10 * 400_usize.div_ceil(19).div_ceil(2));
+}
+
+#[test]
+fn more_devices_than_there_are_sentences_in_a_batch_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     project(folder.path());
-    let mut child = command(folder.path(), &sets).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    for (devices, found) in [("train.devices=17", "train.devices is 17"), ("train.devices=0", "train.devices is 0")] {
+        let output = train(folder.path(), &[devices]);
+        assert!(!output.status.success());
+        assert!(text(&output).contains(&format!("{found}, but must be from 1 to train.batch_size, which is 16")));
+    }
+}
+
+#[test]
+fn a_killed_run_goes_on_and_ends_exactly_as_an_uninterrupted_one() {
+    kill_and_go_on(&["train.epochs=12", "train.batch_size=4"]);
+}
+
+#[test]
+fn a_killed_run_on_two_devices_goes_on_and_ends_exactly_as_an_uninterrupted_one() {
+    kill_and_go_on(&["train.epochs=12", "train.batch_size=4", "train.devices=2"]);
+}
+
+fn kill_and_go_on(sets: &[&str]) {
+    let whole = trained(sets);
+    let folder = tempfile::tempdir().unwrap();
+    project(folder.path());
+    let mut child = command(folder.path(), sets).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let second = folder.path().join("models/train-state/epoch-2");
     let deadline = Instant::now() + Duration::from_mins(2);
     while !second.exists() && child.try_wait().unwrap().is_none() && Instant::now() < deadline {
@@ -94,7 +135,7 @@ fn a_killed_run_goes_on_and_ends_exactly_as_an_uninterrupted_one() {
     child.kill().unwrap();
     assert!(!child.wait().unwrap().success(), "the run was over before it could be killed");
     assert!(!folder.path().join("models/checkpoint").exists());
-    let output = train(folder.path(), &sets);
+    let output = train(folder.path(), sets);
     assert!(output.status.success(), "{}", text(&output));
     assert!(text(&output).contains("going on after epoch"), "{}", text(&output));
     assert!(outputs(folder.path()) == outputs(whole.path()));

@@ -5,7 +5,11 @@ use std::path::{Path, PathBuf};
 
 use wellformed_core::dataset::{Domain, Example, write_examples};
 use wellformed_core::label::Label;
-use wellformed_core::params::{Params, StageParams, TrainParams, TrainStage};
+use wellformed_core::params::{DeviceKind, Params, StageParams, TrainParams, TrainStage};
+use wellformed_model::classifier::{Architecture, Classifier};
+use wellformed_model::config::BertConfig;
+use wellformed_model::device::{Chosen, available};
+use wellformed_model::weights;
 
 pub(crate) fn manifest() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -22,6 +26,23 @@ pub(crate) fn train_params(sets: &[&str]) -> TrainParams {
     stage(sets).train
 }
 
+/// The CPU devices of this build.
+pub(crate) fn cpu_devices() -> impl Iterator<Item = DeviceKind> {
+    available().into_iter().filter(|kind| !matches!(kind, DeviceKind::Cuda | DeviceKind::LibtorchCuda))
+}
+
+/// The small BERT of crates/model's fixture `gelu-mean` with its head, ready to be trained.
+pub(crate) fn small_bert(stage: &TrainStage, chosen: &Chosen) -> Classifier {
+    let folder = manifest().join("../model/tests/fixtures/gelu-mean");
+    let config = BertConfig::load(&folder.join("config.json")).unwrap();
+    let mut tensors = weights::read(&folder.join("model.safetensors")).unwrap();
+    // The fixture's pooler is not used with mean pooling.
+    tensors.retain(|name, _| !name.starts_with("pooler."));
+    tensors.extend(weights::read(&folder.join("classifier.safetensors")).unwrap());
+    let architecture = Architecture::new(&config, &stage.model).unwrap();
+    Classifier::from_tensors(tensors, &folder, architecture, chosen).unwrap().train(&stage.model)
+}
+
 /// A project with a random base model and a corpus that is easy: a sentence is acceptable if it has token 10.
 pub(crate) fn project(folder: &Path) {
     let base = folder.join("models/base");
@@ -36,7 +57,7 @@ pub(crate) fn project(folder: &Path) {
     }
 }
 
-fn example(split: &str, number: usize) -> Example {
+pub(crate) fn example(split: &str, number: usize) -> Example {
     let word = |place: usize| 11 + ((number * 31 + place * 17 + number * number % 23) % 49) as i32;
     let acceptable = (number * 7 + split.len()) % 10 < 6;
     let mut input_ids = vec![2];
