@@ -200,7 +200,7 @@ fn a_preset_prints_as_arguments_for_dvc() {
     let params = ParamsFile::parse(&committed()).unwrap();
     let line =
         |name: &str, params: &ParamsFile| Preset::load(&root(), name).unwrap().overrides(params).unwrap().join(" ");
-    assert_eq!(line("starter", &params), "-S data.source=starter");
+    assert_eq!(line("starter", &params), "-S data.source=starter -S prepare.grammar_pairs=0");
     let tiny = line("bert-tiny", &params);
     assert!(tiny.contains("-S base.folder= -S ~base.sha256 -S model.pooling=cls"), "{tiny}");
     // An equals sign inside a value has to be quoted for Hydra, and maps are merged unless the old one goes first.

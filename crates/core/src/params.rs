@@ -372,6 +372,31 @@ pub struct TrainParams {
     pub limit_train_batches: usize,
     /// Train on the same N batches again and again (a sanity check); 0 switches it off.
     pub overfit_batches: usize,
+    /// Passes over the minimal pairs of `prepare` before the training data; 0 leaves them out.
+    pub pairs_epochs: usize,
+    /// Pairs: sentences per forward pass.
+    pub pairs_batch_size: usize,
+    /// Pairs: peak learning rate.
+    pub pairs_lr: f64,
+}
+
+impl TrainParams {
+    /// The settings for the minimal pairs, with which training begins; `None` if it does not.
+    ///
+    /// What has no counterpart of its own is that of the training data. Labels of pairs are right and balanced, so
+    /// neither smoothing nor weights; a check that overfits a few batches is to do nothing else.
+    pub fn of_pairs(&self) -> Option<Self> {
+        (self.pairs_epochs > 0 && self.overfit_batches == 0).then(|| Self {
+            epochs: self.pairs_epochs,
+            batch_size: self.pairs_batch_size,
+            lr: self.pairs_lr,
+            label_smoothing: 0.0,
+            class_weights: ClassWeights::None,
+            patience: 0,
+            pairs_epochs: 0,
+            ..self.clone()
+        })
+    }
 }
 
 /// The evaluation.
@@ -665,6 +690,12 @@ impl Params {
         let norm = train.clip_norm >= 0.0 && train.clip_norm.is_finite();
         check(norm, "train.clip_norm", train.clip_norm, "0 (off) or more")?;
         share("train.label_smoothing", train.label_smoothing, "from 0 to below 1")?;
+        positive("train.pairs_batch_size", train.pairs_batch_size)?;
+        let lr = train.pairs_lr > 0.0 && train.pairs_lr <= 1.0;
+        check(lr, "train.pairs_lr", train.pairs_lr, "above 0, at most 1")?;
+        let has_pairs = train.pairs_epochs == 0 || prepare.grammar_pairs + prepare.faulty_copies > 0;
+        let to_have = "0 where prepare.grammar_pairs and prepare.faulty_copies are 0: there are no pairs";
+        check(has_pairs, "train.pairs_epochs", train.pairs_epochs, to_have)?;
 
         positive("eval.batch_size", eval.batch_size)?;
         check(eval.bootstrap_samples >= 100, "eval.bootstrap_samples", eval.bootstrap_samples, "at least 100")?;

@@ -62,6 +62,22 @@ pub struct Summary {
     pub sentences: usize,
     /// Tokens of the training set, `[CLS]` and `[SEP]` included.
     pub tokens: usize,
+    /// The minimal pairs that training began with, if it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pairs: Option<Pairs>,
+}
+
+/// What training on the minimal pairs came to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Pairs {
+    /// Sentences of the pairs.
+    pub sentences: usize,
+    /// Optimiser steps that were run.
+    pub steps: usize,
+    /// Mean training loss of the epoch that was kept.
+    pub train_loss: f64,
+    /// Matthews correlation coefficient on *tune* after it, before any labelled sentence of the corpus.
+    pub tune_mcc: f64,
 }
 
 /// Writes `history.json`, `steps.csv` and `metrics.json`, each whole or not at all.

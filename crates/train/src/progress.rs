@@ -9,24 +9,26 @@ use crate::history::Epoch;
 /// One bar over all steps of a run.
 pub(crate) struct Progress {
     bar: ProgressBar,
+    /// What every line begins with.
+    name: String,
     epochs: usize,
     loss: f64,
     mcc: Option<f64>,
 }
 
 impl Progress {
-    pub(crate) fn new(batches: usize, done: usize, epochs: usize) -> Self {
+    pub(crate) fn new(name: &str, batches: usize, done: usize, epochs: usize) -> Self {
         let template = "{prefix} [{bar:30}] {pos}/{len} batches  {msg}  {eta} left";
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         // indicatif draws on standard error and stays silent when that is no terminal.
         let bar = ProgressBar::new(batches as u64).with_position(done as u64).with_style(style.progress_chars("=> "));
         bar.enable_steady_tick(Duration::from_millis(500));
         bar.reset_eta();
-        Self { bar, epochs, loss: f64::NAN, mcc: None }
+        Self { bar, name: name.to_owned(), epochs, loss: f64::NAN, mcc: None }
     }
 
     pub(crate) fn epoch(&self, epoch: usize) {
-        self.bar.set_prefix(format!("epoch {epoch}/{}", self.epochs));
+        self.bar.set_prefix(format!("{}epoch {epoch}/{}", self.name, self.epochs));
     }
 
     pub(crate) fn batch(&mut self) {
@@ -44,8 +46,8 @@ impl Progress {
         self.message();
         let best = if is_best { ", the best so far" } else { "" };
         self.line(&format!(
-            "epoch {}/{}: loss {:.4}, on tune loss {:.4}, accuracy {:.3}, MCC {:.3}{best} ({sentences_per_second:.0} sentences/s)",
-            epoch.epoch, self.epochs, epoch.train_loss, epoch.tune_loss, epoch.tune_accuracy, epoch.tune_mcc
+            "{}epoch {}/{}: loss {:.4}, on tune loss {:.4}, accuracy {:.3}, MCC {:.3}{best} ({sentences_per_second:.0} sentences/s)",
+            self.name, epoch.epoch, self.epochs, epoch.train_loss, epoch.tune_loss, epoch.tune_accuracy, epoch.tune_mcc
         ));
     }
 

@@ -7,13 +7,15 @@ use anyhow::{Context, Result};
 use wellformed_core::dataset::{Example, read_examples};
 use wellformed_core::files::{sha256_bytes, sha256_file};
 use wellformed_core::params::TrainStage;
+use wellformed_model::checkpoint::Checkpoint;
 use wellformed_model::classifier::{Architecture, Classifier};
 use wellformed_model::config::BertConfig;
 use wellformed_model::device;
 use wellformed_model::weights;
 use wellformed_track::Journal;
 
-use crate::history;
+use crate::derived_seed;
+use crate::history::{self, Pairs};
 use crate::parallel::Devices;
 use crate::state::State;
 use crate::training::{Outcome, Run, Timing};
@@ -29,6 +31,8 @@ pub struct Places {
     pub checkpoint: PathBuf,
     /// `models/train-state`
     pub state: PathBuf,
+    /// `models/pairs-state`
+    pub pairs_state: PathBuf,
     /// `reports/train`
     pub reports: PathBuf,
 }
@@ -41,13 +45,14 @@ impl Places {
             base: root.join("models/base"),
             checkpoint: root.join("models/checkpoint"),
             state: root.join("models/train-state"),
+            pairs_state: root.join("models/pairs-state"),
             reports: root.join("reports/train"),
         }
     }
 }
 
-/// Trains, and writes `models/checkpoint` and `reports/train`; returns the summary line and how fast the epochs were.
-/// The run is told to `journal` as it goes on, and nothing depends on that.
+/// Trains, first on the minimal pairs and then on the training data, and writes `models/checkpoint` and `reports/train`;
+/// returns the summary line and how fast the epochs on the training data were. The run is told to `journal` as it goes on, and nothing depends on that.
 ///
 /// # Errors
 ///
@@ -69,7 +74,15 @@ pub fn run(stage: &TrainStage, journal: &Journal, places: &Places) -> Result<(St
     let tokenizer = places.base.join("tokenizer.json");
     let longest = training.iter().chain(&tune).map(|example| example.input_ids.len()).max().unwrap_or(0);
 
+    let pairs_path = places.prepared.join("pairs.parquet");
+    let of_pairs = stage.train.of_pairs();
+    let data = if of_pairs.is_some() {
+        vec![training_path.as_path(), &tune_path, &pairs_path]
+    } else {
+        vec![training_path.as_path(), &tune_path]
+    };
     let run = Run {
+        name: "",
         seed: stage.seed,
         train: &stage.train,
         model: &stage.model,
@@ -81,14 +94,29 @@ pub fn run(stage: &TrainStage, journal: &Journal, places: &Places) -> Result<(St
         max_length: longest,
         tokenizer: &tokenizer,
         journal,
-        fingerprint: fingerprint(stage, chosen.kind.name(), places, &[&training_path, &tune_path])?,
+        fingerprint: fingerprint(stage, chosen.kind.name(), places, &data)?,
+    };
+    let pairs_state = State::new(&places.pairs_state);
+    let (classifier, pairs) = match of_pairs {
+        None => (classifier, None),
+        Some(train) => {
+            let pairs = read_examples(&pairs_path)?;
+            check(&pairs_path, &pairs, &config)?;
+            let stage = TrainStage { seed: derived_seed(stage.seed, "pairs", 0), train, ..stage.clone() };
+            let fingerprint = fingerprint(&stage, chosen.kind.name(), places, &[&pairs_path, &tune_path])?;
+            let (journal, seed, train) = (&Journal::off(), stage.seed, &stage.train);
+            let run = Run { name: "pairs, ", seed, train, training: &pairs, journal, fingerprint, ..run.clone() };
+            begin(&run, classifier, &pairs_state)?
+        }
     };
     let state = State::new(&places.state);
-    let Outcome { summary, epochs, steps, timings, run } = run.train(classifier, &state)?;
+    let Outcome { mut summary, epochs, steps, timings, run } = run.train(classifier, &state)?;
+    summary.pairs = pairs;
     state.publish(&places.checkpoint)?;
     journal.remember(&places.checkpoint.join("model.safetensors"), &run);
     history::write(&places.reports, &summary, &epochs, &steps)?;
     state.clear()?;
+    pairs_state.clear()?;
     let line = format!(
         "{}: epoch {} of {}, MCC {:.3} and accuracy {:.3} on tune, trained on {}{} ({} of {} parameters)",
         places.checkpoint.display(),
@@ -102,6 +130,20 @@ pub fn run(stage: &TrainStage, journal: &Journal, places: &Places) -> Result<(St
         summary.parameters,
     );
     Ok((line, timings))
+}
+
+/// Trains on the minimal pairs: the classifier to go on with, and what is told of it. The state is kept, so that an
+/// interrupted run on the training data need not do this again.
+fn begin(run: &Run<'_>, classifier: Classifier, state: &State) -> Result<(Classifier, Option<Pairs>)> {
+    let Outcome { summary, epochs, .. } = run.train(classifier, state)?;
+    let best = epochs.get(summary.best_epoch - 1).context("no epoch was run")?;
+    let told = Pairs {
+        sentences: summary.sentences,
+        steps: summary.steps,
+        train_loss: best.train_loss,
+        tune_mcc: best.tune_mcc,
+    };
+    Ok((Checkpoint::load(&state.best()?, run.chosen)?.classifier, Some(told)))
 }
 
 /// Prepared data and base model must belong together.

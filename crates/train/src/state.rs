@@ -137,6 +137,15 @@ impl State {
         Ok(())
     }
 
+    /// The folder of the best epoch's checkpoint.
+    ///
+    /// # Errors
+    ///
+    /// When no epoch has been completed.
+    pub fn best(&self) -> Result<PathBuf> {
+        Ok(self.epochs().pop().context("no epoch has been completed")?.join("best"))
+    }
+
     /// Moves the best epoch's checkpoint to `target`, replacing what is there. The state stays usable until
     /// [`State::clear`]: if the run is interrupted here, it can do this again.
     ///
@@ -144,11 +153,11 @@ impl State {
     ///
     /// When there is none, or the folder cannot be written.
     pub fn publish(&self, target: &Path) -> Result<()> {
-        let newest = self.epochs().pop().context("no epoch has been completed")?;
+        let best = self.best()?;
         let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         fs::create_dir_all(parent)?;
         let writing = tempfile::Builder::new().prefix(".writing-").tempdir_in(parent)?;
-        for entry in fs::read_dir(newest.join("best"))? {
+        for entry in fs::read_dir(best)? {
             let entry = entry?;
             fs::copy(entry.path(), writing.path().join(entry.file_name()))?;
         }

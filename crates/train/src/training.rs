@@ -29,7 +29,10 @@ use crate::{batches, derived_seed};
 const READ_EVERY: usize = 8;
 
 /// Everything that a run needs.
+#[derive(Clone)]
 pub struct Run<'a> {
+    /// What its lines begin with, when it is not the only run.
+    pub name: &'a str,
     /// `params.yaml`'s seed.
     pub seed: u64,
     /// `train` of `params.yaml`.
@@ -146,7 +149,7 @@ impl Run<'_> {
         let (trained_parameters, parameters) = classifier.parameter_counts();
 
         let done = progress.epochs.len();
-        let mut bar = Bar::new(per_epoch * self.train.epochs, per_epoch * done, self.train.epochs);
+        let mut bar = Bar::new(self.name, per_epoch * self.train.epochs, per_epoch * done, self.train.epochs);
         for note in notes {
             bar.line(note);
         }
@@ -189,6 +192,7 @@ impl Run<'_> {
             parameters,
             sentences: self.training.len(),
             tokens: lengths.iter().sum(),
+            pairs: None,
         };
         Ok(Outcome { summary, epochs: progress.epochs, steps: progress.steps, timings, run: progress.run })
     }

@@ -378,7 +378,7 @@ impl<'a> Bench<'a> {
 }
 
 /// What the yardstick does, as parameters of `train`: `[CLS]` through the pooler, and the rest as its comment says.
-pub const SAME: [&str; 25] = [
+pub const SAME: [&str; 27] = [
     "compute.device=flex",
     "model.pooling=cls",
     "model.freeze_embeddings=false",
@@ -402,6 +402,8 @@ pub const SAME: [&str; 25] = [
     "train.patience=0",
     "train.limit_train_batches=0",
     "train.overfit_batches=0",
+    "train.pairs_epochs=0",
+    "train.devices=1",
     "seed=1",
     // Nothing is written elsewhere while it trains.
     "track.sinks=[]",

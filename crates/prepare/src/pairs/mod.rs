@@ -83,8 +83,8 @@ pub fn pairs(splits: &Splits, stage: &PrepareStage) -> Result<(Vec<Sentence>, Co
 /// Pairs of the project's own grammar.
 fn grammar(stage: &PrepareStage) -> Result<Vec<[Sentence; 2]>, PrepareError> {
     let sizes = Sizes { train_pairs: stage.prepare.grammar_pairs, validation_pairs: 0 };
-    let corpus = generate(stage.seed, sizes)
-        .map_err(|error| PrepareError::input("prepare.grammar_pairs", error.to_string()))?;
+    let corpus =
+        generate(stage.seed, sizes).map_err(|error| PrepareError::input("prepare.grammar_pairs", error.to_string()))?;
     let sentences: Vec<Sentence> = (1..)
         .zip(corpus.train)
         .map(|(number, item)| Sentence {

@@ -191,9 +191,14 @@ impl Vocabulary {
                 stems.push(stem);
             }
         };
-        for (ending, replacements) in
-            [("ies", &["y"][..]), ("ied", &["y"]), ("es", &["", "e"]), ("s", &[""]), ("ed", &["", "e"]), ("ing", &["", "e"])]
-        {
+        for (ending, replacements) in [
+            ("ies", &["y"][..]),
+            ("ied", &["y"]),
+            ("es", &["", "e"]),
+            ("s", &[""]),
+            ("ed", &["", "e"]),
+            ("ing", &["", "e"]),
+        ] {
             let Some(rest) = word.strip_suffix(ending) else { continue };
             for replacement in replacements {
                 add(format!("{rest}{replacement}"));
@@ -223,7 +228,8 @@ impl Vocabulary {
 
 /// A stem with the endings of verbs, nouns and adverbs, right or not: only those that the corpus has are used.
 fn endings(stem: &str) -> Vec<String> {
-    let mut forms: Vec<String> = ["", "s", "es", "ed", "ing", "ly"].iter().map(|ending| format!("{stem}{ending}")).collect();
+    let mut forms: Vec<String> =
+        ["", "s", "es", "ed", "ing", "ly"].iter().map(|ending| format!("{stem}{ending}")).collect();
     if let Some(rest) = stem.strip_suffix('e') {
         forms.extend([format!("{stem}d"), format!("{rest}ing")]);
     }

@@ -29,11 +29,12 @@ fn every_split_has_its_line_and_no_sentence_is_printed() {
     assert!(output.status.success(), "{}", text(&output.stderr));
     let said = text(&output.stdout);
     let lines: Vec<&str> = said.lines().collect();
-    assert_eq!(lines.len(), 5, "{said}");
+    assert_eq!(lines.len(), 6, "{said}");
     assert!(lines[0].starts_with("train: 81 sentences, "), "{said}");
     assert!(lines[1].starts_with("tune: 9 sentences, "), "{said}");
     assert!(lines[2].starts_with("validation: 10 sentences, 60.0 % acceptable, "), "{said}");
     assert!(lines[3].starts_with("phenomena: "), "{said}");
+    assert!(lines[5].starts_with("pairs: 19200 of the grammar and "), "{said}");
     assert!(!said.contains("mat") && output.stderr.is_empty(), "no bar without a terminal: {}", text(&output.stderr));
 }
 

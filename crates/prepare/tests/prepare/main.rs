@@ -6,6 +6,7 @@ mod binary;
 mod extra;
 mod layout;
 mod outputs;
+mod pairs;
 mod rows;
 mod splits;
 mod support;

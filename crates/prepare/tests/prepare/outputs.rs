@@ -21,6 +21,7 @@ fn the_same_inputs_give_the_same_bytes() {
     assert!(outputs == one.outputs(), "a second run over the first");
     let names: Vec<PathBuf> = outputs.into_iter().map(|(name, _)| name).collect();
     let expected = [
+        "data/prepared/pairs.parquet",
         "data/prepared/phenomena.parquet",
         "data/prepared/train.parquet",
         "data/prepared/tune.parquet",

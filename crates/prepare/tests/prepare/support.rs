@@ -20,7 +20,16 @@ pub(crate) fn fixture() -> Value {
 
 /// Seed 1, 128 tokens, a fifth for tune, a tenth for validation.
 pub(crate) fn stage() -> PrepareStage {
-    PrepareStage { seed: 1, prepare: PrepareParams { max_length: 128, tune_fraction: 0.2, validation_fraction: 0.1 } }
+    PrepareStage {
+        seed: 1,
+        prepare: PrepareParams {
+            max_length: 128,
+            tune_fraction: 0.2,
+            validation_fraction: 0.1,
+            grammar_pairs: 2,
+            faulty_copies: 2,
+        },
+    }
 }
 
 pub(crate) struct Project {

@@ -11,8 +11,15 @@ use tempfile::TempDir;
 use crate::support::{contents, manifest, project};
 
 /// Enough to learn the task; the parameters of the project for everything else.
-const SETS: [&str; 6] =
-    ["train.epochs=4", "train.batch_size=16", "train.lr=3e-3", "model.layers=0", "compute.device=flex", "seed=3"];
+const SETS: [&str; 7] = [
+    "train.epochs=4",
+    "train.batch_size=16",
+    "train.lr=3e-3",
+    "train.pairs_epochs=0",
+    "model.layers=0",
+    "compute.device=flex",
+    "seed=3",
+];
 
 fn command(folder: &Path, sets: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_train"));
@@ -125,15 +132,7 @@ fn kill_and_go_on(sets: &[&str]) {
     let whole = trained(sets);
     let folder = tempfile::tempdir().unwrap();
     project(folder.path());
-    let mut child = command(folder.path(), sets).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let second = folder.path().join("models/train-state/epoch-2");
-    let deadline = Instant::now() + Duration::from_mins(2);
-    while !second.exists() && child.try_wait().unwrap().is_none() && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    // SIGKILL: nothing can be tidied up.
-    child.kill().unwrap();
-    assert!(!child.wait().unwrap().success(), "the run was over before it could be killed");
+    kill_at(folder.path(), sets, "models/train-state/epoch-2");
     assert!(!folder.path().join("models/checkpoint").exists());
     let output = train(folder.path(), sets);
     assert!(output.status.success(), "{}", text(&output));
@@ -149,6 +148,65 @@ fn kill_and_go_on(sets: &[&str]) {
     assert!(folders.iter().all(|name| name.to_str().unwrap().ends_with(&id)), "{folders:?}");
     let record = json(&folder.path().join(format!("runs/{id}/run.json")));
     assert_eq!((&record["status"], &record["stages"][0]["outcome"]), (&"finished".into(), &"crashed".into()));
+}
+
+#[test]
+fn training_begins_with_the_pairs_when_it_is_asked_to() {
+    let folder = trained(&["train.pairs_epochs=8", "train.pairs_batch_size=5", "train.pairs_lr=3e-3"]);
+    let metrics = json(&folder.path().join("reports/train/metrics.json"));
+    assert_eq!(
+        (&metrics["pairs"]["sentences"], &metrics["pairs"]["steps"], &metrics["steps"]),
+        (&200.into(), &320.into(), &100.into())
+    );
+    assert!(!folder.path().join("models/pairs-state").exists(), "a finished run leaves no state");
+    // They are of the same easy task, so that the first epoch on the training data is far ahead of one without them.
+    let first = |folder: &Path| json(&folder.join("reports/train/history.json"))[0]["tune_loss"].as_f64().unwrap();
+    let without = trained(&[]);
+    let losses = (first(folder.path()), first(without.path()));
+    assert!(losses.0 < 0.8 * losses.1, "{losses:?}");
+    assert!(json(&without.path().join("reports/train/metrics.json"))["pairs"].is_null());
+    // The base model is the base model, whatever came between.
+    let origin =
+        |folder: &Path| json(&folder.join("models/checkpoint/classifier.json"))["origin"]["base_sha256"].clone();
+    assert_eq!(origin(folder.path()), origin(without.path()));
+}
+
+#[test]
+fn a_run_killed_after_the_pairs_does_not_do_them_again_and_ends_the_same() {
+    let sets = ["train.pairs_epochs=3", "train.pairs_batch_size=4", "train.batch_size=4", "train.epochs=12"];
+    let whole = trained(&sets);
+    for stop in ["models/pairs-state/epoch-1", "models/train-state/epoch-1"] {
+        let folder = tempfile::tempdir().unwrap();
+        project(folder.path());
+        kill_at(folder.path(), &sets, stop);
+        let output = train(folder.path(), &sets);
+        assert!(output.status.success(), "{}", text(&output));
+        let afresh = text(&output).contains("pairs, epoch 1/3:");
+        assert!(!afresh, "{stop}: {}", text(&output));
+        assert!(outputs(folder.path()) == outputs(whole.path()), "{stop}");
+    }
+}
+
+#[test]
+fn pairs_that_are_not_there_are_told_with_the_stage_that_makes_them() {
+    let folder = tempfile::tempdir().unwrap();
+    project(folder.path());
+    fs::remove_file(folder.path().join("data/prepared/pairs.parquet")).unwrap();
+    let output = train(folder.path(), &["train.pairs_epochs=1"]);
+    assert!(!output.status.success() && text(&output).contains("data/prepared/pairs.parquet"), "{}", text(&output));
+    assert!(train(folder.path(), &["train.epochs=1"]).status.success(), "without pairs nobody needs them");
+}
+
+/// Runs and kills the process as soon as `path` is there.
+fn kill_at(folder: &Path, sets: &[&str], path: &str) {
+    let mut child = command(folder, sets).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_mins(2);
+    while !folder.join(path).exists() && child.try_wait().unwrap().is_none() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    // SIGKILL: nothing can be tidied up.
+    child.kill().unwrap();
+    assert!(!child.wait().unwrap().success(), "the run was over before it could be killed");
 }
 
 /// The one run that was tracked, and the steps whose loss is in its files.

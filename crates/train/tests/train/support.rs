@@ -51,7 +51,7 @@ pub(crate) fn project(folder: &Path) {
         "intermediate_size": 48, "hidden_act": "gelu", "max_position_embeddings": 16, "model_type": "bert"}"#;
     fs::write(base.join("config.json"), config).unwrap();
     fs::write(base.join("tokenizer.json"), "{}").unwrap();
-    for (split, count) in [("train", 400), ("tune", 100)] {
+    for (split, count) in [("pairs", 200), ("train", 400), ("tune", 100)] {
         let examples: Vec<Example> = (0..count).map(|number| example(split, number)).collect();
         write_examples(&folder.join(format!("data/prepared/{split}.parquet")), &examples).unwrap();
     }
