@@ -22,6 +22,9 @@ use crate::fused;
 use crate::names::{FileNames, ParameterPath, is_of_another_task, stable_hash};
 use crate::weights::{self, Named, Tensors, WeightsError};
 
+/// [`Classifier::width_step`] on CUDA devices.
+const CUDA_WIDTH_STEP: usize = 8;
+
 /// What a classifier is made of; kept beside its weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Architecture {
@@ -142,6 +145,9 @@ pub struct Classifier {
     pub architecture: Architecture,
     /// Run the encoder through [`crate::fused`]; set on the `flex` device.
     pub fused: bool,
+    /// Where batches are padded, their width is rounded up to a multiple of this many tokens. A CUDA device compiles
+    /// and tunes its kernels for every shape it meets, so there the fewer shapes, the better.
+    pub width_step: usize,
 }
 
 /// Whether a forward pass drops activations, and with which randomness.
@@ -237,7 +243,11 @@ impl Classifier {
         };
         let mut draw = Draw { path: ParameterPath::default(), seed, range: encoder.initializer_range };
         let weights = weights.map(&mut draw);
-        Self { weights, architecture, fused: chosen.kind == DeviceKind::Flex }
+        let width_step = match chosen.kind {
+            DeviceKind::Cuda | DeviceKind::LibtorchCuda => CUDA_WIDTH_STEP,
+            _ => 1,
+        };
+        Self { weights, architecture, fused: chosen.kind == DeviceKind::Flex, width_step }
     }
 
     fn with_tensors(
@@ -255,13 +265,13 @@ impl Classifier {
         if !missing.is_empty() || !surplus.is_empty() {
             return Err(WeightsError::Names { path: file.to_owned(), missing, surplus }.into());
         }
-        let Self { weights, architecture, fused } = self;
+        let Self { weights, architecture, fused, width_step } = self;
         let mut fill =
             Fill { path: ParameterPath::default(), pooling: architecture.pooling, tensors, file, error: None };
         let weights = weights.map(&mut fill);
         match fill.error {
             Some(error) => Err(error.into()),
-            None => Ok(Self { weights, architecture, fused }),
+            None => Ok(Self { weights, architecture, fused, width_step }),
         }
     }
 
@@ -313,7 +323,7 @@ impl Classifier {
     /// The classifier on its device without autodiff.
     #[must_use]
     pub fn valid(&self) -> Self {
-        Self { weights: self.weights.valid(), architecture: self.architecture.clone(), fused: self.fused }
+        Self { weights: self.weights.valid(), architecture: self.architecture.clone(), ..*self }
     }
 
     /// Logits of shape `[sentences, 2]`: unacceptable, acceptable.
@@ -350,7 +360,8 @@ impl Classifier {
     /// reference that [`crate::fused`] is held against, and the path of every other device.
     fn encode(&self, batch: &Batch, mode: Mode) -> Tensor<3> {
         let encoder = &self.architecture.encoder;
-        let (rows, width) = (batch.len(), batch.longest());
+        let (rows, longest) = (batch.len(), batch.longest());
+        let width = longest.next_multiple_of(self.width_step).min(encoder.positions()).max(longest);
         let device = self.device();
         let (ids, is_padding) = batch.padded(width, encoder.padding() as i32);
         let ids = Tensor::<2, Int>::from_data(TensorData::new(ids, [rows, width]), &device);

@@ -184,6 +184,23 @@ fn dropout_is_a_function_of_the_seed_and_off_at_inference() {
 }
 
 #[test]
+fn a_wider_rectangle_of_padding_changes_nothing() {
+    let params = params(Pooling::Mean, 0.0);
+    for family in [&config(Activation::Gelu), &config_of(ROBERTA)] {
+        let narrow = classifier_of(family, &params, false);
+        let wide = Classifier { width_step: 8, ..narrow.clone() }.train(&params);
+        let ((loss, expected), (found, gradients)) =
+            (gradients(&narrow.train(&params), Mode::Inference), gradients(&wide, Mode::Inference));
+        assert!((loss - found).abs() < 1e-5, "{loss} {found}");
+        for (name, values) in &expected {
+            for (one, other) in values.iter().zip(&gradients[name]) {
+                assert!((one - other).abs() < 1e-5, "{name}: {one} {other}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_frozen_layer_gets_no_gradient_and_the_rest_the_same_as_before() {
     let free = params(Pooling::Mean, 0.0);
     let frozen = ModelParams { freeze_embeddings: true, freeze_layers: 1, ..free.clone() };

@@ -108,7 +108,7 @@ impl AdamW {
         self.steps += 1;
         let step = Step::new(&self.settings, self.steps, lr);
         let device = classifier.device().inner();
-        let Classifier { weights, architecture, fused } = classifier;
+        let Classifier { weights, architecture, fused, width_step } = classifier;
         let (weights, norm) = match &mut self.moments {
             Moments::Host(moments) => {
                 let mut collect = Collect::new(grads, self.settings.pooling);
@@ -136,7 +136,7 @@ impl AdamW {
                 (weights.map(&mut update), norm)
             }
         };
-        Ok((Classifier { weights, architecture, fused }, norm))
+        Ok((Classifier { weights, architecture, fused, width_step }, norm))
     }
 
     /// Steps so far.
