@@ -9,8 +9,7 @@ use burn_autodiff::grads::Gradients;
 use burn_autodiff::ops::{Backward, Ops, OpsKind};
 use burn_flex::FlexTensor;
 
-use super::kernels::{self, Normalised};
-use super::{Input, Pass, tensor, values};
+use super::{Input, Normalised, Pass, kernels, tensor, values, values_mut};
 use crate::batch::Batch;
 use crate::classifier::Embeddings;
 
@@ -32,10 +31,8 @@ pub(super) fn forward(embeddings: &Embeddings, first: usize, batch: &Batch, pass
         Input::new(beta),
     ];
     let (output, saved) = look_up(&inputs, first, batch, pass, width);
-    let shape = [batch.tokens(), width];
     let [word, position, token_type, gamma, beta] = inputs;
     let nodes = [word.node, position.node, token_type.node, gamma.node, beta.node];
-    let output = tensor(output, shape);
     let [Some(a), Some(b), Some(c), Some(d), Some(e)] = nodes else { return Tensor::from_primitive::<Flex>(output) };
     let state = State {
         rows: [word.primitive, position.primitive, token_type.primitive].map(|table| table.layout().shape()[0]),
@@ -54,7 +51,7 @@ pub(super) fn forward(embeddings: &Embeddings, first: usize, batch: &Batch, pass
     Tensor::from_primitive::<Autodiff<Flex>>(output)
 }
 
-fn look_up(inputs: &[Input; 5], first: usize, batch: &Batch, pass: &Pass, width: usize) -> (Vec<f32>, Normalised) {
+fn look_up(inputs: &[Input; 5], first: usize, batch: &Batch, pass: &Pass, width: usize) -> (FlexTensor, Normalised) {
     let [word, position, token_type, gamma, beta] = inputs.each_ref().map(|input| values(&input.primitive));
     let mut sums = Vec::with_capacity(batch.tokens() * width);
     for pair in batch.offsets.windows(2) {
@@ -67,9 +64,10 @@ fn look_up(inputs: &[Input; 5], first: usize, batch: &Batch, pass: &Pass, width:
             );
         }
     }
-    let (mut output, saved) = kernels::add_and_norm(sums, None, None, None, (gamma, beta, pass.epsilon));
+    let (mut output, inverse) = kernels::add_and_norm(&mut sums, None, None, None, (gamma, beta, pass.epsilon));
     kernels::drop_out(&mut output, pass.hidden_mask(SITE));
-    (output, saved)
+    let shape = [batch.tokens(), width];
+    (tensor(output, shape), Normalised { unit: tensor(sums, shape), inverse })
 }
 
 #[derive(Debug)]
@@ -93,9 +91,9 @@ impl Backward<Flex, 5> for EmbeddingBackward {
 
     fn backward(self, ops: Ops<State, 5>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
         let State { rows, width, first, gamma, ids, saved, pass } = ops.state;
-        let mut gradient = super::unwrap(grads.consume::<Flex>(&ops.node));
-        kernels::drop_out(&mut gradient, pass.hidden_mask(SITE));
-        let (by_sum, by_gamma, by_beta) = kernels::norm_backward(&gradient, &saved, values(&gamma));
+        let mut gradient = super::contiguous(grads.consume::<Flex>(&ops.node));
+        kernels::drop_out(values_mut(&mut gradient), pass.hidden_mask(SITE));
+        let (by_sum, by_gamma, by_beta) = kernels::norm_backward(values(&gradient), saved.values(), values(&gamma));
         let [word, position, token_type, gamma_node, beta_node] = ops.parents;
         let by_sum_rows = || by_sum.chunks_exact(width);
         if let Some(node) = word {
