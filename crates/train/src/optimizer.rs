@@ -3,12 +3,13 @@
 //!
 //! On the CPU devices of pure Rust the update is one pass over each parameter, in place and on all threads: most
 //! parameters of a small BERT are its embedding table, and an update written in tensor operations would go over its
-//! 47 MB fifteen times a step. On the other devices the same update is made of tensor operations, so that nothing
+//! 47 MB fifteen times a step. Most words of the table never occur, so their moments are zero and not even read. On the other devices the same update is made of tensor operations, so that nothing
 //! leaves the device.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
+use burn::backend::Flex;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -21,6 +22,8 @@ use wellformed_model::weights::{Named, Tensors, named};
 
 /// Elements that one thread updates at a time.
 const CHUNK: usize = 1 << 14;
+/// Elements of which [`HostMoments`] knows whether their moments are zero; a chunk has a whole number of them.
+const BLOCK: usize = 1 << 7;
 
 /// The settings of an update.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -70,7 +73,7 @@ pub struct AdamW {
 /// First and second moments of the gradient by parameter, flat.
 enum Moments {
     /// For the CPU devices of pure Rust.
-    Host(BTreeMap<String, (Vec<f32>, Vec<f32>)>),
+    Host(BTreeMap<String, HostMoments>),
     /// For every other device.
     Device(BTreeMap<String, (Tensor<1>, Tensor<1>)>),
 }
@@ -113,8 +116,15 @@ impl AdamW {
             Moments::Host(moments) => {
                 let mut collect = Collect::new(grads, self.settings.pooling);
                 weights.visit(&mut collect);
-                let gradients = collect.host()?;
-                let norm = gradients.values().map(|gradient| square_sum(gradient)).sum::<f64>().sqrt();
+                let gradients = collect.gradients;
+                let mut square = 0.0;
+                for (name, gradient) in &gradients {
+                    square += with_values(gradient, |gradient| {
+                        let moments = moments.entry(name.clone());
+                        moments.or_insert_with(|| HostMoments::zero(gradient.len())).meet(gradient)
+                    })?;
+                }
+                let norm = square.sqrt();
                 let clip = self.settings.clip(norm) as f32;
                 let mut update =
                     HostUpdate { path: ParameterPath::default(), step, clip, gradients, moments, error: None };
@@ -154,7 +164,7 @@ impl AdamW {
         let mut tensors = Tensors::new();
         match &self.moments {
             Moments::Host(moments) => {
-                for (name, (first, second)) in moments {
+                for (name, HostMoments { first, second, .. }) in moments {
                     tensors.insert(format!("m.{name}"), flat(first));
                     tensors.insert(format!("v.{name}"), flat(second));
                 }
@@ -185,7 +195,7 @@ impl AdamW {
             let (first, second) = (take("m")?, take("v")?);
             match &mut self.moments {
                 Moments::Host(moments) => {
-                    moments.insert(name, (first.values, second.values));
+                    moments.insert(name, HostMoments::new(first.values, second.values));
                 }
                 Moments::Device(moments) => {
                     let tensor = |named: Named| Tensor::from_data(named.into_data(), device);
@@ -230,10 +240,6 @@ impl Collect {
     fn new(grads: GradientsParams, pooling: Pooling) -> Self {
         Self { path: ParameterPath::default(), pooling, grads, gradients: BTreeMap::new() }
     }
-
-    fn host(self) -> Result<BTreeMap<String, Vec<f32>>> {
-        self.gradients.into_iter().map(|(name, gradient)| Ok((name, named(gradient.into_data())?.values))).collect()
-    }
 }
 
 impl ModuleVisitor for Collect {
@@ -247,13 +253,76 @@ impl ModuleVisitor for Collect {
     }
 }
 
+/// Shows the values of a tensor of a CPU device; those of `flex` where they are, without a copy.
+fn with_values<R>(tensor: &Tensor<1>, read: impl FnOnce(&[f32]) -> R) -> Result<R> {
+    if let Ok(tensor) = tensor.clone().try_into_primitive::<Flex>()
+        && let Some(values) = tensor.as_slice::<f32>()
+    {
+        return Ok(read(values));
+    }
+    Ok(read(&named(tensor.clone().into_data())?.values))
+}
+
+/// First and second moments of the gradient by one parameter.
+struct HostMoments {
+    first: Vec<f32>,
+    second: Vec<f32>,
+    /// For each [`BLOCK`] of elements, whether there was ever a gradient other than zero. Where there was none, the
+    /// moments are zero and the update is the weight decay alone.
+    met: Vec<bool>,
+}
+
+impl HostMoments {
+    fn zero(count: usize) -> Self {
+        Self { first: vec![0.0; count], second: vec![0.0; count], met: vec![false; count.div_ceil(BLOCK)] }
+    }
+
+    fn new(first: Vec<f32>, second: Vec<f32>) -> Self {
+        let blocks = first.par_chunks(BLOCK).zip(second.par_chunks(BLOCK));
+        let met = blocks.map(|(first, second)| !(is_zero(first) && is_zero(second))).collect();
+        Self { first, second, met }
+    }
+
+    /// Notes where the gradient is not zero; returns Σ x², in chunks whose sums are added in order: the same for any
+    /// number of threads.
+    fn meet(&mut self, gradient: &[f32]) -> f64 {
+        let chunks = gradient.par_chunks(CHUNK).zip(self.met.par_chunks_mut(CHUNK / BLOCK));
+        let sums: Vec<f64> = chunks
+            .map(|(chunk, met)| {
+                let mut lanes = [0.0_f32; 16];
+                let mut tail = 0.0;
+                for (block, met) in chunk.chunks(BLOCK).zip(met) {
+                    *met = *met || !is_zero(block);
+                    if !*met {
+                        continue;
+                    }
+                    let (whole, rest) = block.as_chunks::<16>();
+                    for part in whole {
+                        for lane in 0..16 {
+                            lanes[lane] = part[lane].mul_add(part[lane], lanes[lane]);
+                        }
+                    }
+                    tail += rest.iter().map(|value| value * value).sum::<f32>();
+                }
+                f64::from(tail) + lanes.iter().map(|&lane| f64::from(lane)).sum::<f64>()
+            })
+            .collect();
+        sums.iter().sum()
+    }
+}
+
+/// Whether all values are 0 or −0.
+fn is_zero(values: &[f32]) -> bool {
+    values.iter().fold(0, |bits, value| bits | value.to_bits()) << 1 == 0
+}
+
 /// The update on the host, one pass over each parameter.
 struct HostUpdate<'a> {
     path: ParameterPath,
     step: Step<'a>,
     clip: f32,
-    gradients: BTreeMap<String, Vec<f32>>,
-    moments: &'a mut BTreeMap<String, (Vec<f32>, Vec<f32>)>,
+    gradients: BTreeMap<String, Tensor<1>>,
+    moments: &'a mut BTreeMap<String, HostMoments>,
     error: Option<anyhow::Error>,
 }
 
@@ -263,16 +332,18 @@ impl ModuleMapper for HostUpdate<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let name = self.path.name(self.step.settings.pooling).0;
         let Some(gradient) = self.gradients.remove(&name) else { return param };
-        let empty = || (vec![0.0; gradient.len()], vec![0.0; gradient.len()]);
-        let (first, second) = self.moments.entry(name.clone()).or_insert_with(empty);
+        let Some(moments) = self.moments.get_mut(&name) else { return param };
         let (step, clip, error) = (self.step, self.clip, &mut self.error);
         updated(param, |tensor| {
             let (device, shape) = (tensor.device(), tensor.dims());
-            match named(tensor.into_data()) {
-                Ok(Named { mut values, .. }) => {
-                    update(&mut values, &gradient, first, second, clip, &step, step.of(&name));
-                    Tensor::from_data(TensorData::new(values, shape), &device)
-                }
+            let changed = named(tensor.into_data()).and_then(|Named { mut values, .. }| {
+                with_values(&gradient, |gradient| {
+                    update(&mut values, gradient, moments, clip, &step, step.of(&name));
+                })?;
+                Ok(values)
+            });
+            match changed {
+                Ok(values) => Tensor::from_data(TensorData::new(values, shape), &device),
                 Err(problem) => {
                     *error = Some(problem);
                     Tensor::zeros(shape, &device)
@@ -286,8 +357,7 @@ impl ModuleMapper for HostUpdate<'_> {
 fn update(
     values: &mut [f32],
     gradient: &[f32],
-    first: &mut [f32],
-    second: &mut [f32],
+    moments: &mut HostMoments,
     clip: f32,
     step: &Step<'_>,
     (shrink, rate): (f64, f64),
@@ -296,40 +366,33 @@ fn update(
     let (fresh1, fresh2) = ((1.0 - step.settings.beta1) as f32, (1.0 - step.settings.beta2) as f32);
     let inverse_root = (1.0 / step.corrections.1.sqrt()) as f32;
     let (shrink, rate, epsilon) = (shrink as f32, rate as f32, step.settings.epsilon as f32);
-    values
-        .par_chunks_mut(CHUNK)
-        .zip(gradient.par_chunks(CHUNK))
-        .zip(first.par_chunks_mut(CHUNK))
-        .zip(second.par_chunks_mut(CHUNK))
-        .for_each(|(((values, gradient), first), second)| {
-            let moments = first.iter_mut().zip(second);
-            for ((value, gradient), (first, second)) in values.iter_mut().zip(gradient).zip(moments) {
+    let blocks = |values: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32], met: &[bool]| {
+        let moments = first.chunks_mut(BLOCK).zip(second.chunks_mut(BLOCK));
+        let blocks = values.chunks_mut(BLOCK).zip(gradient.chunks(BLOCK)).zip(moments).zip(met);
+        for (((values, gradient), (first, second)), met) in blocks {
+            if !met {
+                // To the last bit what follows comes to with a gradient and moments of zero.
+                values.iter_mut().for_each(|value| *value *= shrink);
+                continue;
+            }
+            for ((value, gradient), (first, second)) in
+                values.iter_mut().zip(gradient).zip(first.iter_mut().zip(second))
+            {
                 let gradient = gradient * clip;
                 *first = beta1.mul_add(*first, fresh1 * gradient);
                 *second = beta2.mul_add(*second, fresh2 * gradient * gradient);
                 let root = second.sqrt().mul_add(inverse_root, epsilon);
                 *value = shrink.mul_add(*value, -(rate * *first / root));
             }
-        });
-}
-
-/// Σ x², in chunks whose sums are added in order: the same for any number of threads.
-fn square_sum(values: &[f32]) -> f64 {
-    let sums: Vec<f64> = values
-        .par_chunks(CHUNK)
-        .map(|chunk| {
-            let mut lanes = [0.0_f32; 16];
-            let whole = chunk.chunks_exact(16);
-            let tail: f32 = whole.remainder().iter().map(|value| value * value).sum();
-            for part in whole {
-                for (lane, value) in lanes.iter_mut().zip(part) {
-                    *lane = value.mul_add(*value, *lane);
-                }
-            }
-            f64::from(tail) + lanes.iter().map(|&lane| f64::from(lane)).sum::<f64>()
-        })
-        .collect();
-    sums.iter().sum()
+        }
+    };
+    values
+        .par_chunks_mut(CHUNK)
+        .zip(gradient.par_chunks(CHUNK))
+        .zip(moments.first.par_chunks_mut(CHUNK))
+        .zip(moments.second.par_chunks_mut(CHUNK))
+        .zip(moments.met.par_chunks(CHUNK / BLOCK))
+        .for_each(|((((values, gradient), first), second), met)| blocks(values, gradient, first, second, met));
 }
 
 /// The update in tensor operations, without reading anything back.

@@ -1,5 +1,7 @@
 //! Embedding look-up, layer norm and dropout as one operation; the projection of narrower embeddings comes after it.
 
+use std::sync::{Mutex, PoisonError};
+
 use burn::backend::Flex;
 use burn::tensor::Tensor;
 use burn_autodiff::Autodiff;
@@ -9,8 +11,7 @@ use burn_autodiff::grads::Gradients;
 use burn_autodiff::ops::{Backward, Ops, OpsKind};
 use burn_flex::FlexTensor;
 
-use super::kernels::{self, Normalised};
-use super::{Input, Pass, tensor, values};
+use super::{Input, Normalised, Pass, kernels, tensor, values, values_mut};
 use crate::batch::Batch;
 use crate::classifier::Embeddings;
 
@@ -32,10 +33,8 @@ pub(super) fn forward(embeddings: &Embeddings, first: usize, batch: &Batch, pass
         Input::new(beta),
     ];
     let (output, saved) = look_up(&inputs, first, batch, pass, width);
-    let shape = [batch.tokens(), width];
     let [word, position, token_type, gamma, beta] = inputs;
     let nodes = [word.node, position.node, token_type.node, gamma.node, beta.node];
-    let output = tensor(output, shape);
     let [Some(a), Some(b), Some(c), Some(d), Some(e)] = nodes else { return Tensor::from_primitive::<Flex>(output) };
     let state = State {
         rows: [word.primitive, position.primitive, token_type.primitive].map(|table| table.layout().shape()[0]),
@@ -54,7 +53,7 @@ pub(super) fn forward(embeddings: &Embeddings, first: usize, batch: &Batch, pass
     Tensor::from_primitive::<Autodiff<Flex>>(output)
 }
 
-fn look_up(inputs: &[Input; 5], first: usize, batch: &Batch, pass: &Pass, width: usize) -> (Vec<f32>, Normalised) {
+fn look_up(inputs: &[Input; 5], first: usize, batch: &Batch, pass: &Pass, width: usize) -> (FlexTensor, Normalised) {
     let [word, position, token_type, gamma, beta] = inputs.each_ref().map(|input| values(&input.primitive));
     let mut sums = Vec::with_capacity(batch.tokens() * width);
     for pair in batch.offsets.windows(2) {
@@ -67,9 +66,10 @@ fn look_up(inputs: &[Input; 5], first: usize, batch: &Batch, pass: &Pass, width:
             );
         }
     }
-    let (mut output, saved) = kernels::add_and_norm(sums, None, None, None, (gamma, beta, pass.epsilon));
+    let (mut output, inverse) = kernels::add_and_norm(&mut sums, None, None, None, (gamma, beta, pass.epsilon));
     kernels::drop_out(&mut output, pass.hidden_mask(SITE));
-    (output, saved)
+    let shape = [batch.tokens(), width];
+    (tensor(output, shape), Normalised { unit: tensor(sums, shape), inverse })
 }
 
 #[derive(Debug)]
@@ -93,17 +93,13 @@ impl Backward<Flex, 5> for EmbeddingBackward {
 
     fn backward(self, ops: Ops<State, 5>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
         let State { rows, width, first, gamma, ids, saved, pass } = ops.state;
-        let mut gradient = super::unwrap(grads.consume::<Flex>(&ops.node));
-        kernels::drop_out(&mut gradient, pass.hidden_mask(SITE));
-        let (by_sum, by_gamma, by_beta) = kernels::norm_backward(&gradient, &saved, values(&gamma));
+        let mut gradient = super::contiguous(grads.consume::<Flex>(&ops.node));
+        kernels::drop_out(values_mut(&mut gradient), pass.hidden_mask(SITE));
+        let (by_sum, by_gamma, by_beta) = kernels::norm_backward(values(&gradient), saved.values(), values(&gamma));
         let [word, position, token_type, gamma_node, beta_node] = ops.parents;
         let by_sum_rows = || by_sum.chunks_exact(width);
         if let Some(node) = word {
-            let mut table = vec![0.0; rows[0] * width];
-            for (&id, row) in ids.iter().zip(by_sum_rows()) {
-                kernels::add_scaled(&mut table[id as usize * width..][..width], 1.0, row);
-            }
-            grads.register::<Flex>(node.id, tensor(table, [rows[0], width]));
+            grads.register::<Flex>(node.id, word_gradient(ids, &by_sum, [rows[0], width]));
         }
         if let Some(node) = position {
             let mut table = vec![0.0; rows[1] * width];
@@ -125,4 +121,49 @@ impl Backward<Flex, 5> for EmbeddingBackward {
             grads.register::<Flex>(node.id, tensor(by_beta, [width]));
         }
     }
+}
+
+/// A gradient of a word table that was given out, and the rows of it that are not zero.
+struct Given {
+    table: FlexTensor,
+    rows: Vec<i32>,
+}
+
+/// Gradients to be written again when their last user has let them go.
+///
+/// Nearly all of such a gradient is zero, 47 MB of it with BERT's vocabulary: to ask the system for that at every step,
+/// which clears it, takes longer than the rest of the embeddings' backward pass. Clearing the rows of the step before
+/// takes no time.
+static GIVEN: Mutex<Vec<Given>> = Mutex::new(Vec::new());
+
+/// The gradient of the word table, of this shape: each row of `by_sum` added to the row of its token.
+fn word_gradient(ids: Vec<i32>, by_sum: &[f32], shape: [usize; 2]) -> FlexTensor {
+    let fits = |given: &Given| **given.table.layout().shape() == shape;
+    let given = || GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let free = {
+        let mut given = given();
+        let place = given.iter().position(|given| fits(given) && given.table.is_unique());
+        place.map(|place| given.swap_remove(place))
+    };
+    let width = shape[1];
+    let row = |id: i32| id as usize * width..(id as usize + 1) * width;
+    let mut table = match free {
+        Some(Given { mut table, rows }) => {
+            let values = values_mut(&mut table);
+            for id in rows {
+                values[row(id)].fill(0.0);
+            }
+            table
+        }
+        None => tensor(vec![0.0; shape[0] * width], shape),
+    };
+    let values = values_mut(&mut table);
+    for (&id, by_row) in ids.iter().zip(by_sum.chunks_exact(width)) {
+        kernels::add_scaled(&mut values[row(id)], 1.0, by_row);
+    }
+    let mut given = given();
+    // Another model's are of no use any more.
+    given.retain(|given| fits(given) || !given.table.is_unique());
+    given.push(Given { table: table.clone(), rows: ids });
+    table
 }

@@ -15,13 +15,13 @@ const BLOCK: usize = 32;
 #[inline]
 pub(super) fn dot(left: &[f32], right: &[f32]) -> f32 {
     let mut lanes = [0.0_f32; 8];
-    let (left_chunks, right_chunks) = (left.chunks_exact(8), right.chunks_exact(8));
-    let tail: f32 = left_chunks.remainder().iter().zip(right_chunks.remainder()).map(|(a, b)| a * b).sum();
-    for (a, b) in left_chunks.zip(right_chunks) {
+    let ((left, left_tail), (right, right_tail)) = (left.as_chunks::<8>(), right.as_chunks::<8>());
+    for (a, b) in left.iter().zip(right) {
         for lane in 0..8 {
             lanes[lane] = a[lane].mul_add(b[lane], lanes[lane]);
         }
     }
+    let tail: f32 = left_tail.iter().zip(right_tail).map(|(a, b)| a * b).sum();
     sum_lanes(lanes) + tail
 }
 
@@ -43,8 +43,11 @@ pub(super) fn add_scaled(target: &mut [f32], factor: f32, source: &[f32]) {
 fn exp(x: f32) -> f32 {
     const LN2_HIGH: f32 = 0.693_359_4;
     const LN2_LOW: f32 = -2.121_944_4e-4;
+    /// 1.5·2²³: the floats around it are the whole numbers, so adding it rounds, and its last bits are the number.
+    const ROUND: f32 = 12_582_912.0;
     let x = x.clamp(-87.0, 88.0);
-    let power = (x * std::f32::consts::LOG2_E).round_ties_even();
+    let rounded = x.mul_add(std::f32::consts::LOG2_E, ROUND);
+    let power = rounded - ROUND;
     let r = (-power).mul_add(LN2_LOW, (-power).mul_add(LN2_HIGH, x));
     let polynomial = 1.987_569_1e-4_f32
         .mul_add(r, 1.398_2e-3)
@@ -53,7 +56,7 @@ fn exp(x: f32) -> f32 {
         .mul_add(r, 1.666_666_5e-1)
         .mul_add(r, 0.5);
     let mantissa = polynomial.mul_add(r * r, r + 1.0);
-    mantissa * f32::from_bits((((power as i32) + 127) << 23) as u32)
+    mantissa * f32::from_bits(rounded.to_bits().wrapping_add(127) << 23)
 }
 
 /// Φ(x), the standard normal distribution function, and φ(x), its density; Φ by Abramowitz and Stegun 7.1.26, whose
@@ -82,52 +85,61 @@ fn tanh(x: f32) -> f32 {
 
 const SQRT_2_OVER_PI: f32 = 0.797_884_6;
 
-/// The activation of each element of `input`.
-pub(super) fn activate(kind: Activation, input: &[f32], output: &mut [f32]) {
-    let each = |function: fn(f32) -> f32, output: &mut [f32]| {
-        output.par_chunks_mut(1 << 14).zip(input.par_chunks(1 << 14)).for_each(|(output, input)| {
-            for (output, &input) in output.iter_mut().zip(input) {
-                *output = function(input);
-            }
-        });
-    };
+/// The activation of `x`, and its slope there.
+#[inline]
+fn activation(kind: Activation, x: f32) -> (f32, f32) {
     match kind {
         Activation::Gelu => {
-            output.par_chunks_mut(1 << 14).zip(input.par_chunks(1 << 14)).for_each(|(output, input)| {
-                for (output, &x) in output.iter_mut().zip(input) {
-                    *output = x * normal(x).0;
-                }
-            });
+            let (distribution, density) = normal(x);
+            (x * distribution, x.mul_add(density, distribution))
         }
         Activation::GeluNew => {
-            each(|x| 0.5 * x * (1.0 + tanh(SQRT_2_OVER_PI * 0.044_715_f32.mul_add(x * x * x, x))), output);
+            let tanh = tanh(SQRT_2_OVER_PI * 0.044_715_f32.mul_add(x * x * x, x));
+            let slope = SQRT_2_OVER_PI * (3.0 * 0.044_715_f32).mul_add(x * x, 1.0);
+            (0.5 * x * (1.0 + tanh), 0.5f32.mul_add(1.0 + tanh, 0.5 * x * (1.0 - tanh * tanh) * slope))
         }
-        Activation::Relu => each(|x| x.max(0.0), output),
+        Activation::Relu => (x.max(0.0), if x > 0.0 { 1.0 } else { 0.0 }),
     }
 }
 
-/// Turns the gradient by the activation's output into the gradient by its input, in place.
-pub(super) fn activate_backward(kind: Activation, input: &[f32], gradient: &mut [f32]) {
-    gradient.par_chunks_mut(1 << 14).zip(input.par_chunks(1 << 14)).for_each(|(gradient, input)| match kind {
-        Activation::Gelu => {
-            for (gradient, &x) in gradient.iter_mut().zip(input) {
-                let (distribution, density) = normal(x);
-                *gradient *= x.mul_add(density, distribution);
+/// Adds a bias to every row and returns the activation of the sums, of which `matrix` then holds the slopes: the
+/// backward pass multiplies by them and need not compute them from the sums once more.
+pub(super) fn activate(kind: Activation, matrix: &mut [f32], bias: &[f32]) -> Vec<f32> {
+    fn rows(matrix: &mut [f32], bias: &[f32], output: &mut [f32], function: impl Fn(f32) -> (f32, f32)) {
+        for (row, output) in matrix.chunks_exact_mut(bias.len()).zip(output.chunks_exact_mut(bias.len())) {
+            for ((value, bias), output) in row.iter_mut().zip(bias).zip(output) {
+                (*output, *value) = function(*value + bias);
             }
         }
-        Activation::GeluNew => {
-            for (gradient, &x) in gradient.iter_mut().zip(input) {
-                let tanh = tanh(SQRT_2_OVER_PI * 0.044_715_f32.mul_add(x * x * x, x));
-                let slope = SQRT_2_OVER_PI * (3.0 * 0.044_715_f32).mul_add(x * x, 1.0);
-                *gradient *= 0.5f32.mul_add(1.0 + tanh, 0.5 * x * (1.0 - tanh * tanh) * slope);
-            }
-        }
-        Activation::Relu => {
-            for (gradient, &x) in gradient.iter_mut().zip(input) {
-                *gradient = if x > 0.0 { *gradient } else { 0.0 };
-            }
-        }
+    }
+    let mut output = vec![0.0; matrix.len()];
+    let block = bias.len() * BLOCK;
+    matrix.par_chunks_mut(block).zip(output.par_chunks_mut(block)).for_each(|(matrix, output)| match kind {
+        // A loop for each kind, which the compiler can vectorise.
+        Activation::Gelu => rows(matrix, bias, output, |x| activation(Activation::Gelu, x)),
+        Activation::GeluNew => rows(matrix, bias, output, |x| activation(Activation::GeluNew, x)),
+        Activation::Relu => rows(matrix, bias, output, |x| activation(Activation::Relu, x)),
     });
+    output
+}
+
+/// Turns the gradient by the activations into the gradient by their inputs, in place; returns the sum of each column,
+/// the gradient of the bias.
+pub(super) fn activate_backward(gradient: &mut [f32], slopes: &[f32], columns: usize) -> Vec<f32> {
+    let blocks = gradient.par_chunks_mut(columns * BLOCK).zip(slopes.par_chunks(columns * BLOCK));
+    let blocks: Vec<Vec<f32>> = blocks
+        .map(|(gradient, slopes)| {
+            let mut sums = vec![0.0; columns];
+            for (row, slopes) in gradient.chunks_exact_mut(columns).zip(slopes.chunks_exact(columns)) {
+                for ((value, slope), sum) in row.iter_mut().zip(slopes).zip(&mut sums) {
+                    *value *= slope;
+                    *sum += *value;
+                }
+            }
+            sums
+        })
+        .collect();
+    add_up(blocks, columns)
 }
 
 /// Adds a bias to every row.
@@ -143,19 +155,19 @@ pub(super) fn add_bias(matrix: &mut [f32], bias: &[f32]) {
 
 /// The sum of each column: the gradient of a bias.
 pub(super) fn column_sums(matrix: &[f32], columns: usize) -> Vec<f32> {
-    let blocks: Vec<Vec<f32>> = matrix
-        .par_chunks(columns * BLOCK)
-        .map(|rows| {
-            let mut sums = vec![0.0; columns];
-            for row in rows.chunks_exact(columns) {
-                for (sum, value) in sums.iter_mut().zip(row) {
-                    *sum += value;
-                }
-            }
-            sums
-        })
-        .collect();
+    let blocks: Vec<Vec<f32>> = matrix.par_chunks(columns * BLOCK).map(|rows| row_sums(rows, columns)).collect();
     add_up(blocks, columns)
+}
+
+/// The sum of some rows.
+fn row_sums(rows: &[f32], columns: usize) -> Vec<f32> {
+    let mut sums = vec![0.0; columns];
+    for row in rows.chunks_exact(columns) {
+        for (sum, value) in sums.iter_mut().zip(row) {
+            *sum += value;
+        }
+    }
+    sums
 }
 
 /// Sums blocks in their order, so that the result does not depend on which thread finished first.
@@ -196,6 +208,14 @@ impl Mask {
         let kept = mix(mix(index) ^ self.key) >= self.threshold;
         if kept { self.scale } else { 0.0 }
     }
+
+    /// Multiplies values, the first of which has this index.
+    #[inline]
+    pub(super) fn apply(self, values: &mut [f32], first: usize) {
+        for (index, value) in values.iter_mut().enumerate() {
+            *value *= self.factor((first + index) as u32);
+        }
+    }
 }
 
 /// A bijection of 32-bit words in which every input bit moves every output bit with probability close to a half
@@ -212,33 +232,37 @@ fn mix(mut word: u32) -> u32 {
 /// Multiplies by the mask, in place.
 pub(super) fn drop_out(values: &mut [f32], mask: Option<Mask>) {
     let Some(mask) = mask else { return };
-    values.par_chunks_mut(1 << 14).enumerate().for_each(|(block, values)| {
-        let start = (block << 14) as u32;
-        for (index, value) in values.iter_mut().enumerate() {
-            *value *= mask.factor(start.wrapping_add(index as u32));
-        }
-    });
+    values.par_chunks_mut(1 << 14).enumerate().for_each(|(block, values)| mask.apply(values, block << 14));
 }
 
-/// What the backward pass of a layer norm needs.
-#[derive(Debug, Clone)]
-pub(super) struct Normalised {
-    /// (x − mean) / deviation, `[rows, columns]`.
-    pub(super) unit: Vec<f32>,
-    /// 1 / deviation of each row.
-    pub(super) inverse: Vec<f32>,
+/// A copy multiplied by the mask, and the sum of each of its columns: the gradients of a matrix product whose result
+/// was dropped out, and of its bias.
+pub(super) fn dropped_out(values: &[f32], mask: Option<Mask>, columns: usize) -> (Vec<f32>, Vec<f32>) {
+    let mut output = vec![0.0; values.len()];
+    let blocks = output.par_chunks_mut(columns * BLOCK).zip(values.par_chunks(columns * BLOCK)).enumerate();
+    let blocks: Vec<Vec<f32>> = blocks
+        .map(|(block, (output, values))| {
+            output.copy_from_slice(values);
+            if let Some(mask) = mask {
+                mask.apply(output, block * BLOCK * columns);
+            }
+            row_sums(output, columns)
+        })
+        .collect();
+    (output, add_up(blocks, columns))
 }
 
-/// `output = norm(mask · values + bias + residual)`; `values` holds the normalised rows afterwards.
+/// Returns norm(mask · (values + bias) + residual), and 1 / deviation of each row; `values` then holds (x − mean) /
+/// deviation, which the backward pass needs as well.
 ///
 /// `bias` is that of the matrix product before, which saves a pass over memory.
 pub(super) fn add_and_norm(
-    mut values: Vec<f32>,
+    values: &mut [f32],
     bias: Option<&[f32]>,
     mask: Option<Mask>,
     residual: Option<&[f32]>,
     (gamma, beta, epsilon): (&[f32], &[f32], f32),
-) -> (Vec<f32>, Normalised) {
+) -> (Vec<f32>, Vec<f32>) {
     let columns = gamma.len();
     let rows = values.len() / columns;
     let mut output = vec![0.0; values.len()];
@@ -258,9 +282,7 @@ pub(super) fn add_and_norm(
                     }
                 }
                 if let Some(mask) = mask {
-                    for (column, value) in values.iter_mut().enumerate() {
-                        *value *= mask.factor((start + column) as u32);
-                    }
+                    mask.apply(values, start);
                 }
                 if let Some(residual) = residual {
                     for (value, residual) in values.iter_mut().zip(&residual[start..start + columns]) {
@@ -270,7 +292,7 @@ pub(super) fn add_and_norm(
                 *inverse = normalise(values, output, gamma, beta, epsilon);
             }
         });
-    (output, Normalised { unit: values, inverse })
+    (output, inverse)
 }
 
 /// Normalises one row in place, writes `gamma · row + beta`, and returns 1 / deviation.
@@ -290,25 +312,29 @@ fn normalise(values: &mut [f32], output: &mut [f32], gamma: &[f32], beta: &[f32]
 #[inline]
 fn lane_sum(values: &[f32], function: impl Fn(f32) -> f32) -> f32 {
     let mut lanes = [0.0_f32; 8];
-    let chunks = values.chunks_exact(8);
-    let tail: f32 = chunks.remainder().iter().map(|&value| function(value)).sum();
+    let (chunks, tail) = values.as_chunks::<8>();
     for chunk in chunks {
         for lane in 0..8 {
             lanes[lane] += function(chunk[lane]);
         }
     }
+    let tail: f32 = tail.iter().map(|&value| function(value)).sum();
     sum_lanes(lanes) + tail
 }
 
-/// The gradients of a layer norm by its input, `gamma` and `beta`.
-pub(super) fn norm_backward(gradient: &[f32], saved: &Normalised, gamma: &[f32]) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
+/// The gradients of a layer norm by its input, `gamma` and `beta`; `unit` and `inverse` are what [`add_and_norm`] left.
+pub(super) fn norm_backward(
+    gradient: &[f32],
+    (unit, inverse): (&[f32], &[f32]),
+    gamma: &[f32],
+) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
     let columns = gamma.len();
     let mut input = vec![0.0; gradient.len()];
     let blocks: Vec<(Vec<f32>, Vec<f32>)> = input
         .par_chunks_mut(columns * BLOCK)
         .zip(gradient.par_chunks(columns * BLOCK))
-        .zip(saved.unit.par_chunks(columns * BLOCK))
-        .zip(saved.inverse.par_chunks(BLOCK))
+        .zip(unit.par_chunks(columns * BLOCK))
+        .zip(inverse.par_chunks(BLOCK))
         .map(|(((input, gradient), unit), inverse)| {
             let (mut by_gamma, mut by_beta) = (vec![0.0; columns], vec![0.0; columns]);
             let rows = input
@@ -345,156 +371,20 @@ pub(super) fn add(left: &mut [f32], right: &[f32]) {
     });
 }
 
-/// The shape of an attention over packed sentences.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Heads<'a> {
-    /// Where each sentence starts, and the end of the last.
-    pub(super) offsets: &'a [usize],
-    /// Attention heads.
-    pub(super) count: usize,
-    /// Width of one head.
-    pub(super) size: usize,
-    /// Dropout of the attention weights.
-    pub(super) mask: Option<Mask>,
-}
-
-impl Heads<'_> {
-    fn width(self) -> usize {
-        self.count * self.size
-    }
-
-    /// Attention weights of all heads of all sentences.
-    fn weights(self) -> usize {
-        self.offsets.windows(2).map(|pair| self.count * (pair[1] - pair[0]).pow(2)).sum()
-    }
-
-    /// Cuts `[tokens, width]` into sentences.
-    fn cut_rows(self, mut values: &mut [f32]) -> Vec<&mut [f32]> {
-        let width = self.width();
-        self.offsets
-            .windows(2)
-            .map(|pair| {
-                let (head, tail) = std::mem::take(&mut values).split_at_mut((pair[1] - pair[0]) * width);
-                values = tail;
-                head
-            })
-            .collect()
-    }
-
-    /// Where each sentence's attention weights start.
-    fn starts(self) -> Vec<usize> {
-        let lengths = self.offsets.windows(2).map(|pair| self.count * (pair[1] - pair[0]).pow(2));
-        lengths.scan(0, |start, length| Some(std::mem::replace(start, *start + length))).collect()
-    }
-}
-
-/// softmax(Q·Kᵀ/√d)·V for every head of every sentence. Returns the context `[tokens, width]` and the attention
-/// weights before dropout.
-pub(super) fn attend(query: &[f32], key: &[f32], value: &[f32], heads: Heads<'_>) -> (Vec<f32>, Vec<f32>) {
-    let (width, size) = (heads.width(), heads.size);
-    let mut context = vec![0.0; query.len()];
-    let mut weights = vec![0.0; heads.weights()];
-    let scale = 1.0 / (size as f32).sqrt();
-    let starts = heads.starts();
-    let mut rest = weights.as_mut_slice();
-    let cut: Vec<_> = heads
-        .offsets
-        .windows(2)
-        .map(|pair| {
-            let (head, tail) = std::mem::take(&mut rest).split_at_mut(heads.count * (pair[1] - pair[0]).pow(2));
-            rest = tail;
-            head
-        })
-        .collect();
-    heads.cut_rows(&mut context).into_par_iter().zip(cut).enumerate().for_each(|(sentence, (context, weights))| {
-        let tokens = heads.offsets[sentence]..heads.offsets[sentence + 1];
-        let length = tokens.len();
-        let rows = |matrix, token: usize, head: usize| row(matrix, tokens.start + token, head, width, size);
-        for head in 0..heads.count {
-            for token in 0..length {
-                let first = (head * length + token) * length;
-                let scores = &mut weights[first..first + length];
-                let query = rows(query, token, head);
-                for (other, score) in scores.iter_mut().enumerate() {
-                    *score = dot(query, rows(key, other, head)) * scale;
-                }
-                softmax(scores);
-                let context = &mut context[token * width + head * size..][..size];
-                for (other, &weight) in scores.iter().enumerate() {
-                    let index = (starts[sentence] + first + other) as u32;
-                    let weight = heads.mask.map_or(weight, |mask| weight * mask.factor(index));
-                    add_scaled(context, weight, rows(value, other, head));
-                }
-            }
-        }
-    });
-    (context, weights)
-}
-
+/// The softmax of `scale` times the first `length` of the scores, in place; what comes after them becomes zero.
+///
+/// A row has a few scores more than needed, so that it is made of whole vectors.
 #[inline]
-fn row(matrix: &[f32], token: usize, head: usize, width: usize, size: usize) -> &[f32] {
-    &matrix[token * width + head * size..][..size]
-}
-
-#[inline]
-fn softmax(scores: &mut [f32]) {
-    let highest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+pub(super) fn softmax(scores: &mut [f32], length: usize, scale: f32) {
+    let highest = scores[..length].iter().copied().fold(f32::NEG_INFINITY, f32::max);
     for score in scores.iter_mut() {
-        *score = exp(*score - highest);
+        *score = exp((*score - highest) * scale);
     }
+    scores[length..].fill(0.0);
     let inverse = 1.0 / lane_sum(scores, |score| score);
     for score in scores.iter_mut() {
         *score *= inverse;
     }
-}
-
-/// The gradients of [`attend`] by query, key and value.
-pub(super) fn attend_backward(
-    gradient: &[f32],
-    (query, key, value): (&[f32], &[f32], &[f32]),
-    weights: &[f32],
-    heads: Heads<'_>,
-) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
-    let (width, size) = (heads.width(), heads.size);
-    let (mut by_query, mut by_key, mut by_value) =
-        (vec![0.0; query.len()], vec![0.0; query.len()], vec![0.0; query.len()]);
-    let scale = 1.0 / (size as f32).sqrt();
-    let starts = heads.starts();
-    heads
-        .cut_rows(&mut by_query)
-        .into_par_iter()
-        .zip(heads.cut_rows(&mut by_key))
-        .zip(heads.cut_rows(&mut by_value))
-        .enumerate()
-        .for_each(|(sentence, ((by_query, by_key), by_value))| {
-            let tokens = heads.offsets[sentence]..heads.offsets[sentence + 1];
-            let length = tokens.len();
-            let rows = |matrix, token: usize, head: usize| row(matrix, tokens.start + token, head, width, size);
-            let mut by_weight = vec![0.0; length];
-            for head in 0..heads.count {
-                for token in 0..length {
-                    let first = starts[sentence] + (head * length + token) * length;
-                    let weights = &weights[first..first + length];
-                    let gradient = rows(gradient, token, head);
-                    for (other, by_weight) in by_weight.iter_mut().enumerate() {
-                        let factor = heads.mask.map_or(1.0, |mask| mask.factor((first + other) as u32));
-                        *by_weight = dot(gradient, rows(value, other, head)) * factor;
-                        let by_value = &mut by_value[other * width + head * size..][..size];
-                        add_scaled(by_value, weights[other] * factor, gradient);
-                    }
-                    let mean = dot(&by_weight, weights);
-                    let query = rows(query, token, head);
-                    for (other, &by_weight) in by_weight.iter().enumerate() {
-                        let by_score = weights[other] * (by_weight - mean) * scale;
-                        let by_query = &mut by_query[token * width + head * size..][..size];
-                        add_scaled(by_query, by_score, rows(key, other, head));
-                        let by_key = &mut by_key[other * width + head * size..][..size];
-                        add_scaled(by_key, by_score, query);
-                    }
-                }
-            }
-        });
-    (by_query, by_key, by_value)
 }
 
 #[cfg(test)]

@@ -10,8 +10,10 @@ use burn_autodiff::grads::Gradients;
 use burn_autodiff::ops::{Backward, Ops, OpsKind};
 use burn_flex::FlexTensor;
 
-use super::kernels::{self, Heads, Normalised};
-use super::{Input, Pass, product, product_transposed, tensor, transposed_product, unwrap, values};
+use super::attention::{self, Heads};
+use super::{
+    Input, Normalised, Pass, kernels, product, product_transposed, tensor, transposed_product, values, values_mut,
+};
 use crate::classifier::Layer;
 use crate::config::{Activation, BertConfig};
 
@@ -110,8 +112,8 @@ struct Saved {
     context: FlexTensor,
     attention_norm: Normalised,
     middle: FlexTensor,
-    /// Before the activation.
-    before: Vec<f32>,
+    /// Of the activation.
+    slopes: FlexTensor,
     /// After the activation.
     inner: FlexTensor,
     output_norm: Normalised,
@@ -122,40 +124,34 @@ fn run(inputs: &[FlexTensor], setting: &Setting) -> (FlexTensor, Saved) {
     let tokens = hidden.layout().shape()[0];
     let width = setting.heads * setting.head_size;
     let epsilon = setting.pass.epsilon;
-    let dense = |input: &FlexTensor, place: usize| {
-        let mut output = unwrap(product(input, &inputs[place]));
-        kernels::add_bias(&mut output, values(&inputs[place + 1]));
+    let bias = |place: usize| values(&inputs[place + 1]);
+    let [query, key, value] = [QUERY, KEY, VALUE].map(|place| {
+        let mut output = product(hidden, &inputs[place]);
+        kernels::add_bias(values_mut(&mut output), bias(place));
         output
-    };
-    let [query, key, value] = [QUERY, KEY, VALUE].map(|place| dense(hidden, place));
-    let (context, weights) = kernels::attend(&query, &key, &value, setting.heads());
+    });
+    let (context, weights) = attention::attend(values(&query), values(&key), values(&value), setting.heads());
     let context = tensor(context, [tokens, width]);
 
-    let norm = |place: usize| (values(&inputs[place]), values(&inputs[place + 1]), epsilon);
-    let (middle, attention_norm) = kernels::add_and_norm(
-        unwrap(product(&context, &inputs[ATTENTION_OUTPUT])),
-        Some(values(&inputs[ATTENTION_OUTPUT + 1])),
-        setting.attention_mask(),
-        Some(values(hidden)),
-        norm(ATTENTION_NORM),
-    );
-    let middle = tensor(middle, [tokens, width]);
+    let add_and_norm = |mut unit: FlexTensor, dense: usize, mask, residual: &FlexTensor, norm: usize| {
+        let (gamma, beta) = (values(&inputs[norm]), values(&inputs[norm + 1]));
+        let norm = (gamma, beta, epsilon);
+        let (output, inverse) =
+            kernels::add_and_norm(values_mut(&mut unit), Some(bias(dense)), mask, Some(values(residual)), norm);
+        (tensor(output, [tokens, width]), Normalised { unit, inverse })
+    };
+    let attended = product(&context, &inputs[ATTENTION_OUTPUT]);
+    let (middle, attention_norm) =
+        add_and_norm(attended, ATTENTION_OUTPUT, setting.attention_mask(), hidden, ATTENTION_NORM);
 
-    let before = dense(&middle, INTERMEDIATE);
-    let mut inner = vec![0.0; before.len()];
-    kernels::activate(setting.activation, &before, &mut inner);
-    let inner_width = inner.len() / tokens;
+    let mut slopes = product(&middle, &inputs[INTERMEDIATE]);
+    let inner = kernels::activate(setting.activation, values_mut(&mut slopes), bias(INTERMEDIATE));
+    let inner_width = slopes.layout().shape()[1];
     let inner = tensor(inner, [tokens, inner_width]);
-    let (output, output_norm) = kernels::add_and_norm(
-        unwrap(product(&inner, &inputs[OUTPUT])),
-        Some(values(&inputs[OUTPUT + 1])),
-        setting.output_mask(),
-        Some(values(&middle)),
-        norm(OUTPUT_NORM),
-    );
-    let [query, key, value] = [query, key, value].map(|values| tensor(values, [tokens, width]));
-    let saved = Saved { query, key, value, weights, context, attention_norm, middle, before, inner, output_norm };
-    (tensor(output, [tokens, width]), saved)
+    let (output, output_norm) =
+        add_and_norm(product(&inner, &inputs[OUTPUT]), OUTPUT, setting.output_mask(), &middle, OUTPUT_NORM);
+    let saved = Saved { query, key, value, weights, context, attention_norm, middle, slopes, inner, output_norm };
+    (output, saved)
 }
 
 #[derive(Debug)]
@@ -173,7 +169,7 @@ impl Backward<Flex, INPUTS> for LayerBackward {
 
     fn backward(self, ops: Ops<State, INPUTS>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
         let State { inputs, setting, saved } = ops.state;
-        let gradient = unwrap(super::contiguous(grads.consume::<Flex>(&ops.node)));
+        let gradient = super::contiguous(grads.consume::<Flex>(&ops.node));
         let parents = ops.parents.map(|parent| parent.map(|node| node.id));
         let wanted = |place: usize| parents[place].is_some();
         let mut set = |place: usize, gradient: FlexTensor| {
@@ -186,52 +182,43 @@ impl Backward<Flex, INPUTS> for LayerBackward {
             tensor(values, [length])
         };
         let (tokens, width) = (saved.middle.layout().shape()[0], saved.middle.layout().shape()[1]);
-        let inner_width = saved.before.len() / tokens;
+        let inner_width = saved.inner.layout().shape()[1];
 
         // Feed-forward, from the end.
         let (by_sum, by_gamma, by_beta) =
-            kernels::norm_backward(&gradient, &saved.output_norm, values(&inputs[OUTPUT_NORM]));
+            kernels::norm_backward(values(&gradient), saved.output_norm.values(), values(&inputs[OUTPUT_NORM]));
         set(OUTPUT_NORM, vector(by_gamma));
         set(OUTPUT_NORM + 1, vector(by_beta));
-        let mut by_output = by_sum.clone();
-        kernels::drop_out(&mut by_output, setting.output_mask());
-        if wanted(OUTPUT + 1) {
-            // The forward pass adds the bias before the mask, so its gradient is the masked one.
-            set(OUTPUT + 1, vector(kernels::column_sums(&by_output, width)));
-        }
+        // The forward pass adds the bias before the mask, so its gradient is the masked one.
+        let (by_output, by_bias) = kernels::dropped_out(&by_sum, setting.output_mask(), width);
+        set(OUTPUT + 1, vector(by_bias));
         let by_output = tensor(by_output, [tokens, width]);
         if wanted(OUTPUT) {
             set(OUTPUT, transposed_product(&saved.inner, &by_output));
         }
-        let mut by_before = unwrap(product_transposed(&by_output, &inputs[OUTPUT]));
-        kernels::activate_backward(setting.activation, &saved.before, &mut by_before);
-        if wanted(INTERMEDIATE + 1) {
-            set(INTERMEDIATE + 1, vector(kernels::column_sums(&by_before, inner_width)));
-        }
-        let by_before = tensor(by_before, [tokens, inner_width]);
+        let mut by_before = product_transposed(&by_output, &inputs[OUTPUT]);
+        let by_bias = kernels::activate_backward(values_mut(&mut by_before), values(&saved.slopes), inner_width);
+        set(INTERMEDIATE + 1, vector(by_bias));
         if wanted(INTERMEDIATE) {
             set(INTERMEDIATE, transposed_product(&saved.middle, &by_before));
         }
-        let mut by_middle = unwrap(product_transposed(&by_before, &inputs[INTERMEDIATE]));
-        kernels::add(&mut by_middle, &by_sum);
+        let mut by_middle = product_transposed(&by_before, &inputs[INTERMEDIATE]);
+        kernels::add(values_mut(&mut by_middle), &by_sum);
 
         // Attention.
         let (mut by_hidden, by_gamma, by_beta) =
-            kernels::norm_backward(&by_middle, &saved.attention_norm, values(&inputs[ATTENTION_NORM]));
+            kernels::norm_backward(values(&by_middle), saved.attention_norm.values(), values(&inputs[ATTENTION_NORM]));
         set(ATTENTION_NORM, vector(by_gamma));
         set(ATTENTION_NORM + 1, vector(by_beta));
-        let mut by_attended = by_hidden.clone();
-        kernels::drop_out(&mut by_attended, setting.attention_mask());
-        if wanted(ATTENTION_OUTPUT + 1) {
-            set(ATTENTION_OUTPUT + 1, vector(kernels::column_sums(&by_attended, width)));
-        }
+        let (by_attended, by_bias) = kernels::dropped_out(&by_hidden, setting.attention_mask(), width);
+        set(ATTENTION_OUTPUT + 1, vector(by_bias));
         let by_attended = tensor(by_attended, [tokens, width]);
         if wanted(ATTENTION_OUTPUT) {
             set(ATTENTION_OUTPUT, transposed_product(&saved.context, &by_attended));
         }
-        let by_context = unwrap(product_transposed(&by_attended, &inputs[ATTENTION_OUTPUT]));
-        let (by_query, by_key, by_value) = kernels::attend_backward(
-            &by_context,
+        let by_context = product_transposed(&by_attended, &inputs[ATTENTION_OUTPUT]);
+        let (by_query, by_key, by_value) = attention::attend_backward(
+            values(&by_context),
             (values(&saved.query), values(&saved.key), values(&saved.value)),
             &saved.weights,
             setting.heads(),

@@ -8,6 +8,7 @@
 //!
 //! `tests/fused.rs` holds the outputs and every gradient against the plain operations in [`crate::classifier`].
 
+mod attention;
 mod embedding;
 mod kernels;
 mod layer;
@@ -127,10 +128,25 @@ fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(values, shape))
 }
 
-/// Unwraps the values of a fresh matrix product without copying.
-#[expect(clippy::expect_used, reason = "an invariant of this module, not of the user's input")]
-fn unwrap(tensor: FlexTensor) -> Vec<f32> {
-    tensor.into_data().try_into_vec::<f32>().expect("a tensor of f32")
+/// The values of a contiguous tensor, to be changed in place; copied first if the tensor has another owner.
+///
+/// The result of a matrix product is changed this way rather than turned into a vector, for which Burn would copy it:
+/// it allocates it as bytes, and a vector of floats may not take over memory of another alignment.
+fn values_mut(tensor: &mut FlexTensor) -> &mut [f32] {
+    tensor.storage_mut::<f32>()
+}
+
+/// A layer norm's input in units of its deviation, and 1 / deviation of each row, for the backward pass.
+#[derive(Debug, Clone)]
+struct Normalised {
+    unit: FlexTensor,
+    inverse: Vec<f32>,
+}
+
+impl Normalised {
+    fn values(&self) -> (&[f32], &[f32]) {
+        (values(&self.unit), &self.inverse)
+    }
 }
 
 /// `left · right`
