@@ -212,10 +212,10 @@ fn product_of<const R: usize>(
         let mut sums = [[0.0_f32; LANES]; R];
         for step in 0..depth {
             let right = &right[step * stride + column..][..LANES];
-            for row in 0..R {
+            for (row, sums) in sums.iter_mut().enumerate() {
                 let left = left.values[row * left.row + step * left.column];
                 for lane in 0..LANES {
-                    sums[row][lane] = left.mul_add(right[lane], sums[row][lane]);
+                    sums[lane] = left.mul_add(right[lane], sums[lane]);
                 }
             }
         }

@@ -167,3 +167,30 @@ fn word_gradient(ids: Vec<i32>, by_sum: &[f32], shape: [usize; 2]) -> FlexTensor
     given.push(Given { table: table.clone(), rows: ids });
     table
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gradient_written_again_has_nothing_left_of_the_one_before() {
+        // No other test has tables of this shape.
+        let shape = [9, 2];
+        let by_sum = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+        let first = word_gradient(vec![1, 8, 1], &by_sum, shape);
+        let expected = [0.0, 0.0, 6.0, 8.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 3.0, 4.0];
+        assert_eq!(values(&first), expected);
+
+        // The first is still there, so its memory is not free yet.
+        let second = word_gradient(vec![0, 2, 3], &by_sum, shape);
+        assert_eq!(values(&first), expected);
+        let place = values(&first).as_ptr();
+        assert_ne!(place, values(&second).as_ptr());
+
+        drop(first);
+        let third = word_gradient(vec![4, 4, 0], &by_sum, shape);
+        assert_eq!(place, values(&third).as_ptr(), "the first one's memory is used again");
+        assert_eq!(values(&third)[..10], [5.0, 6.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 4.0, 6.0]);
+        assert!(values(&third)[10..].iter().all(|&value| value == 0.0));
+    }
+}
