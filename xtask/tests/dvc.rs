@@ -109,6 +109,47 @@ impl Copy {
         said
     }
 
+    /// Waits until so many queued runs have succeeded.
+    fn wait_for_queue(&self, count: usize) {
+        let deadline = Instant::now() + Duration::from_mins(3);
+        loop {
+            let status = self.dvc(&["queue", "status"]);
+            if status.matches("Success").count() == count {
+                return;
+            }
+            let log = || fs::read_to_string(self.path().join(".dvc/tmp/exps/celery/dvc-exp-worker-1.out"));
+            assert!(!status.contains("Failed") && Instant::now() < deadline, "{status}\n{}", log().unwrap_or_default());
+            std::thread::sleep(Duration::from_millis(500));
+        }
+    }
+
+    /// Name and learning rate of every experiment on the present commit.
+    fn experiments(&self) -> Vec<(String, f64)> {
+        let table = self.dvc(&["exp", "show", "--csv"]);
+        let header: Vec<&str> = table.lines().next().unwrap().split(',').collect();
+        let column = |name: &str| header.iter().position(|other| *other == name).unwrap();
+        let (name, rate) = (column("Experiment"), column("train.lr"));
+        let experiments = table.lines().skip(1).filter(|line| line.contains("branch_"));
+        experiments
+            .map(|line| {
+                let cells: Vec<&str> = line.split(',').collect();
+                (cells[name].to_owned(), cells[rate].parse().unwrap())
+            })
+            .collect()
+    }
+
+    /// The learning rates of all experiments, ascending.
+    fn tried_rates(&self) -> Vec<f64> {
+        let mut rates: Vec<f64> = self.experiments().into_iter().map(|(_, rate)| rate).collect();
+        rates.sort_by(f64::total_cmp);
+        rates
+    }
+
+    /// The name of the experiment with this learning rate.
+    fn experiment_with(&self, rate: f64) -> String {
+        self.experiments().into_iter().find(|(_, other)| *other == rate).unwrap().0
+    }
+
     fn json(&self, arguments: &[&str]) -> Value {
         let output = self.try_dvc(arguments);
         assert!(output.status.success(), "dvc {} failed:\n{}", arguments.join(" "), said(&output));
@@ -118,6 +159,13 @@ impl Copy {
     fn read(&self, path: &str) -> String {
         fs::read_to_string(self.path().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
     }
+}
+
+/// A binary that Cargo built beside this test's.
+fn binary(name: &str) -> PathBuf {
+    let folder = std::env::var_os("WELLFORMED_BINARIES").map(PathBuf::from);
+    let folder = folder.unwrap_or_else(|| Path::new(env!("CARGO_BIN_EXE_xtask")).parent().unwrap().to_owned());
+    folder.join(name)
 }
 
 fn said(output: &Output) -> String {
@@ -297,29 +345,66 @@ fn a_queued_sweep_runs_every_value_and_leaves_the_workspace_alone() {
     copy.dvc(&["checkout"]);
     copy.dvc(&["exp", "run", "--queue", "-S", "train.lr=1e-4,2e-4"]);
     copy.dvc(&["queue", "start"]);
-    let deadline = Instant::now() + Duration::from_mins(3);
-    loop {
-        let status = copy.dvc(&["queue", "status"]);
-        if status.matches("Success").count() == 2 {
-            break;
-        }
-        let log = || fs::read_to_string(copy.path().join(".dvc/tmp/exps/celery/dvc-exp-worker-1.out"));
-        assert!(!status.contains("Failed") && Instant::now() < deadline, "{status}\n{}", log().unwrap_or_default());
-        std::thread::sleep(Duration::from_millis(500));
+    copy.wait_for_queue(2);
+    assert_eq!(copy.tried_rates(), [1e-4, 2e-4]);
+    assert_eq!(git(copy.path(), &["status", "--porcelain"]), "");
+}
+
+#[test]
+#[ignore = "needs .venv and the stages' binaries; `cargo xtask test` runs it"]
+fn two_machines_run_half_of_a_sweep_each_and_one_sees_it_all() {
+    // What the machines share: a git server (a bare repository) and a DVC remote (a folder). Nothing else.
+    let shared = tempfile::tempdir().unwrap();
+    let (server, store) = (shared.path().join("server.git"), shared.path().join("store"));
+    let (server, store) = (server.to_str().unwrap(), store.to_str().unwrap());
+    git(finished().path(), &["clone", "--quiet", "--bare", ".", server]);
+    let machine = || {
+        let folder = tempfile::tempdir().unwrap();
+        git(folder.path(), &["clone", "--quiet", server, "."]);
+        let machine = Copy { folder };
+        machine.dvc(&["remote", "add", "--local", "--default", "store", store]);
+        machine
+    };
+    let owner = machine();
+    owner.dvc(&["cache", "dir", "--local", finished().path().join(".dvc/cache").to_str().unwrap()]);
+    owner.dvc(&["push"]);
+
+    // Each with a cache of its own, which it fills from the remote.
+    let (one, other) = (machine(), machine());
+    for (machine, rates) in [(&one, "train.lr=1e-4,2e-4"), (&other, "train.lr=3e-4,4e-4")] {
+        machine.dvc(&["pull"]);
+        machine.dvc(&["exp", "run", "--queue", "-S", rates]);
+        machine.dvc(&["queue", "start"]);
+    }
+    for machine in [&one, &other] {
+        machine.wait_for_queue(2);
+        machine.dvc(&["exp", "push", "origin"]);
+    }
+    assert_eq!(one.tried_rates(), [1e-4, 2e-4], "before it has pulled");
+    one.dvc(&["exp", "pull", "origin"]);
+    assert_eq!(one.tried_rates(), [1e-4, 2e-4, 3e-4, 4e-4]);
+
+    // The page of the sweep has all four, in the clone that ran two of them.
+    let dvc = root().join(".venv/bin/dvc");
+    let mut report = one.command(binary("report"), &["--sweep", "--dvc", dvc.to_str().unwrap()]);
+    let output = report.output().unwrap();
+    let said = said(&output);
+    assert!(output.status.success(), "{said}");
+    let page = one.read("report/sweep.html");
+    for (name, _) in one.experiments() {
+        assert!(said.contains(&name) && page.contains(&name), "{name} is missing:\n{said}");
     }
 
-    let table = copy.dvc(&["exp", "show", "--csv"]);
-    let header: Vec<&str> = table.lines().next().unwrap().split(',').collect();
-    let column = header.iter().position(|name| *name == "train.lr").unwrap();
-    let mut tried: Vec<f64> = table
-        .lines()
-        .skip(1)
-        .filter(|line| line.contains("branch_"))
-        .map(|line| line.split(',').nth(column).unwrap().parse().unwrap())
-        .collect();
-    tried.sort_by(f64::total_cmp);
-    assert_eq!(tried, [1e-4, 2e-4], "{table}");
-    assert_eq!(git(copy.path(), &["status", "--porcelain"]), "");
+    // And the other machine's model: applied, it is the checkpoint that was trained there, and nothing runs again.
+    let theirs = other.experiment_with(4e-4);
+    one.dvc(&["exp", "apply", &theirs]);
+    one.dvc(&["checkout"]);
+    other.dvc(&["exp", "apply", &theirs]);
+    other.dvc(&["checkout"]);
+    let weights = |machine: &Copy| fs::read(machine.path().join("models/checkpoint/model.safetensors")).unwrap();
+    assert!(weights(&one) == weights(&other));
+    let again = one.dvc(&["repro"]);
+    assert!(!again.contains("Running stage"), "{again}");
 }
 
 #[test]

@@ -108,10 +108,11 @@ pub fn open(kind: DeviceKind) -> Result<Chosen, DeviceError> {
 }
 
 /// Burn's handle of the CUDA device `index`, or of the CPU; `None` when the build lacks the backend.
-fn device_at(
-    kind: DeviceKind,
-    #[allow(unused_variables, reason = "the build may have no CUDA")] index: usize,
-) -> Option<Device> {
+#[cfg_attr(
+    not(any(feature = "cuda", feature = "libtorch")),
+    expect(unused_variables, reason = "there is one CPU, and no CUDA in this build")
+)]
+fn device_at(kind: DeviceKind, index: usize) -> Option<Device> {
     let device = match kind {
         DeviceKind::Flex => Device::flex(),
         #[cfg(feature = "ndarray")]

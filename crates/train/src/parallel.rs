@@ -113,7 +113,9 @@ impl Devices {
             (pool, job)
         });
         at_once(jobs);
-        batches.iter().for_each(|batch| heard(batch.ids.len()));
+        for batch in batches {
+            heard(batch.ids.len());
+        }
 
         let mut sum = GradientsAccumulator::new();
         let mut total: Option<Tensor<1>> = None;
