@@ -411,8 +411,8 @@ fn two_machines_run_half_of_a_sweep_each_and_one_sees_it_all() {
     third.dvc(&["exp", "pull", "--no-cache", "origin"]);
     assert_eq!(third.tried_rates(), [1e-4, 2e-4, 3e-4, 4e-4]);
     assert!(!third.path().join(".dvc/cache/files").exists(), "no files yet");
+    third.dvc(&["exp", "pull", "origin", &theirs]);
     third.dvc(&["exp", "apply", &theirs]);
-    third.dvc(&["pull"]);
     assert!(weights(&third) == weights(&other));
 }
 
