@@ -12,7 +12,7 @@ use wellformed_core::files::sha256_file;
 use wellformed_track::Outcome;
 
 use crate::support::{
-    Server, bundle, charts, client, confusion, journal, json_file, log_evaluation, log_training, pretend, root,
+    Server, bundle, charts, client, confusion, journal, json_file, log_evaluation, log_training, params, pretend, root,
     run_folders, said, training_rows, until, wait, within_limit, wrong,
 };
 
@@ -263,7 +263,7 @@ fn wandb_sync_makes_one_run_of_all_stages_with_every_row_file_and_artifact() {
     assert!(summary["wrong"]["path"].is_string(), "{summary}");
     assert!(run["events"].as_array().unwrap().iter().any(|event| event["system.proc.memory.rssMB"].is_f64()));
     let config = &run["config"];
-    assert_eq!(config["train"]["value"]["epochs"], 6);
+    assert_eq!(config["train"]["value"]["epochs"], params(&[]).train.epochs);
     assert_eq!(config["_wandb"]["value"]["visualize"], fixture()["panels"]);
 
     let files = state["files"].as_object().unwrap();
