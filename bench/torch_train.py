@@ -4,7 +4,7 @@
 Fine-tunes a BERT on prepared data the ordinary way: pooler and linear classifier, AdamW without decay of biases and
 layer norms, linear schedule with 6 % warm-up, gradients clipped to norm 1, batches of similar length padded to their
 longest sentence. With --pad 128 every batch is padded to 128 tokens instead, as transformers' examples do with
-padding="max_length". Prints one JSON object per epoch; sentences per second are counted over the training part alone,
+padding="max_length". With --bf16 the forward pass runs under autocast, PyTorch's mixed precision. Prints one JSON object per epoch; sentences per second are counted over the training part alone,
 without tokenising and without evaluation.
 
     .venv-bench/bin/python bench/torch_train.py --data data/prepared --base models/base --layers 4 --epochs 1
@@ -114,6 +114,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--max-steps", type=int, help="stop every epoch after N steps")
     parser.add_argument("--random-init", action="store_true", help="random weights in the base model's architecture")
     parser.add_argument("--device", default="cpu", help="PyTorch's name of the device")
+    parser.add_argument("--bf16", action="store_true", help="forward pass under autocast to bfloat16")
     parser.add_argument("--threads", type=int, help="CPU threads (default: PyTorch's choice)")
     return parser.parse_args()
 
@@ -150,7 +151,8 @@ def main() -> None:
         for step, rows in enumerate(batches_by_length(train, args.batch, generator)):
             if step == args.max_steps:
                 break
-            loss = model(**train.batch(rows, args.pad, args.device)).loss
+            with torch.autocast(torch.device(args.device).type, torch.bfloat16, enabled=args.bf16):
+                loss = model(**train.batch(rows, args.pad, args.device)).loss
             loss.backward()
             clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()

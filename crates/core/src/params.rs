@@ -296,6 +296,17 @@ pub struct ModelParams {
     pub classifier_dropout: f64,
 }
 
+/// The numbers that the encoder's matrix products take in while training. Parameters, gradients, the optimiser and
+/// everything else are of 32 bits in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TrainPrecision {
+    /// 32-bit floating point.
+    Fp32,
+    /// Rounded to bfloat16, 8 bits of precision, and added up in 32 bits.
+    Bf16,
+}
+
 /// The shape of the learning rate over a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -342,6 +353,8 @@ pub struct TrainParams {
     pub accumulate: usize,
     /// Devices that a batch is split over.
     pub devices: usize,
+    /// Numbers that the encoder's matrix products take in.
+    pub precision: TrainPrecision,
     /// Peak learning rate.
     pub lr: f64,
     /// Learning rate of the layer below, relative to the layer above it; 1 trains all layers alike.

@@ -70,10 +70,10 @@ impl Matrix {
                 if width == PANEL {
                     let end = (to - 1) * self.outputs + first + PANEL;
                     let output = &mut output[from * self.outputs + first..end];
-                    self.tile(to - from, input, lines, bias, output, self.outputs);
+                    tile(self.isa, to - from, input, self.inputs, lines, bias, output, self.outputs);
                 } else {
                     let mut whole = [0.0; crate::ROWS * PANEL];
-                    self.tile(to - from, input, lines, bias, &mut whole, PANEL);
+                    tile(self.isa, to - from, input, self.inputs, lines, bias, &mut whole, PANEL);
                     for (row, values) in whole.chunks_exact(PANEL).take(to - from).enumerate() {
                         let start = (from + row) * self.outputs + first;
                         output[start..start + width].copy_from_slice(&values[..width]);
@@ -82,36 +82,44 @@ impl Matrix {
             }
         }
     }
+}
 
-    /// One tile: at most [`crate::ROWS`] rows by one panel; output rows are `stride` apart.
-    fn tile(&self, rows: usize, input: &[f32], panel: &[LineF32], bias: &[f32], output: &mut [f32], stride: usize) {
-        let inputs = self.inputs;
-        assert!(
-            (1..=crate::ROWS).contains(&rows)
-                && input.len() >= rows * inputs
-                && panel.len() >= inputs * 2
-                && bias.len() >= PANEL
-                && output.len() >= (rows - 1) * stride + PANEL,
-            "a tile within its slices"
-        );
-        match self.isa.0 {
-            #[cfg(target_arch = "x86_64")]
-            Kind::Avx512 | Kind::Avx2 => {
-                let (a, b, c) = (input.as_ptr(), panel.as_ptr().cast(), output.as_mut_ptr());
-                let wide = self.isa.0 == Kind::Avx512;
-                // SAFETY: the processor has the instructions, which is what `Isa` stands for, and the assertion above
-                // keeps every access within the slices.
-                #[expect(unsafe_code, reason = "vector instructions chosen at run time")]
-                unsafe {
-                    if wide {
-                        x86::avx512(rows, a, inputs, b, bias.as_ptr(), c, stride);
-                    } else {
-                        x86::avx2(rows, a, inputs, b, bias.as_ptr(), c, stride);
-                    }
+/// One tile: at most [`crate::ROWS`] rows of `inputs` by one panel; output rows are `stride` apart.
+pub(crate) fn tile(
+    isa: Isa,
+    rows: usize,
+    input: &[f32],
+    inputs: usize,
+    panel: &[LineF32],
+    bias: &[f32],
+    output: &mut [f32],
+    stride: usize,
+) {
+    assert!(
+        (1..=crate::ROWS).contains(&rows)
+            && input.len() >= rows * inputs
+            && panel.len() >= inputs * 2
+            && bias.len() >= PANEL
+            && output.len() >= (rows - 1) * stride + PANEL,
+        "a tile within its slices"
+    );
+    match isa.0 {
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx512 | Kind::Avx2 => {
+            let (a, b, c) = (input.as_ptr(), panel.as_ptr().cast(), output.as_mut_ptr());
+            let wide = isa.0 == Kind::Avx512;
+            // SAFETY: the processor has the instructions, which is what `Isa` stands for, and the assertion above
+            // keeps every access within the slices.
+            #[expect(unsafe_code, reason = "vector instructions chosen at run time")]
+            unsafe {
+                if wide {
+                    x86::avx512(rows, a, inputs, b, bias.as_ptr(), c, stride);
+                } else {
+                    x86::avx2(rows, a, inputs, b, bias.as_ptr(), c, stride);
                 }
             }
-            _ => portable(rows, input, inputs, panel, bias, output, stride),
         }
+        _ => portable(rows, input, inputs, panel, bias, output, stride),
     }
 }
 

@@ -1,10 +1,11 @@
-//! Inference's inner loops, in the instructions that the processor has.
+//! The inner loops of inference and of training in mixed precision, in the instructions that the processor has.
 //!
 //! | module | what it computes |
 //! |---|---|
 //! | [`isa`] | which instructions there are, found out once at run time |
 //! | [`f32`](mod@f32) | rows times a packed matrix of 32-bit floating point |
 //! | [`i8`](mod@i8) | rows quantised to 8 bits, and those times a packed 8-bit matrix |
+//! | `bf16` | products of numbers rounded to bfloat16, for training (feature `training`) |
 //! | [`vector`] | layer norm, activations, attention |
 //! | [`mapped`] | a file as bytes, without reading it |
 //!
@@ -16,11 +17,15 @@
 //! once and other instructions twice.
 
 mod aligned;
+#[cfg(feature = "training")]
+pub mod bf16;
 pub mod f32;
 pub mod i8;
 pub mod isa;
 mod lanes;
 pub mod mapped;
+#[cfg(feature = "training")]
+pub mod memory;
 pub mod vector;
 
 pub use isa::Isa;

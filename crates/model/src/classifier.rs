@@ -12,7 +12,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
 use serde::{Deserialize, Serialize};
 use wellformed_core::family::HeadActivation;
-use wellformed_core::params::{DeviceKind, ModelParams, Pooling};
+use wellformed_core::params::{DeviceKind, ModelParams, Pooling, TrainPrecision};
 
 use crate::batch::Batch;
 use crate::config::{Activation, BertConfig};
@@ -159,6 +159,8 @@ pub enum Mode {
     Training {
         /// Of this step.
         seed: u64,
+        /// Of the encoder's matrix products, where it is fused; elsewhere they take 32 bits.
+        precision: TrainPrecision,
     },
 }
 
@@ -341,7 +343,7 @@ impl Classifier {
         let Architecture { hidden_dropout, attention_dropout, classifier_dropout, .. } = self.architecture;
         let drops = hidden_dropout > 0.0 || attention_dropout > 0.0 || classifier_dropout > 0.0;
         match mode {
-            Mode::Training { seed } if drops => device::seeded(&self.device(), seed, draw),
+            Mode::Training { seed, .. } if drops => device::seeded(&self.device(), seed, draw),
             _ => draw(),
         }
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
-use wellformed_core::params::{DeviceKind, ModelParams, Pooling};
+use wellformed_core::params::{DeviceKind, ModelParams, Pooling, TrainPrecision};
 use wellformed_model::batch::Batch;
 use wellformed_model::classifier::{Architecture, Classifier, Mode};
 use wellformed_model::config::{Activation, BertConfig};
@@ -94,7 +94,7 @@ fn gradients(classifier: &Classifier, mode: Mode) -> (f32, BTreeMap<String, Vec<
 fn fused_is_plain(config: &BertConfig, pooling: Pooling, parameters: usize) {
     let what = format!("{} with {:?} and {pooling:?}", config.model_type, config.hidden_act);
     let params = params(pooling, 0.0);
-    let mode = Mode::Training { seed: 1 };
+    let mode = Mode::Training { seed: 1, precision: TrainPrecision::Fp32 };
     let (loss, fused) = gradients(&classifier_of(config, &params, true).train(&params), mode);
     let (plain_loss, plain) = gradients(&classifier_of(config, &params, false).train(&params), mode);
     assert!((loss - plain_loss).abs() < 1e-4, "{what}: {loss} and {plain_loss}");
@@ -132,7 +132,7 @@ fn rows_of_the_position_table_before_the_first_token_get_no_gradient() {
     let params = params(Pooling::Mean, 0.0);
     for fused in [true, false] {
         let classifier = classifier_of(&config_of(ROBERTA), &params, fused).train(&params);
-        let (_, gradients) = gradients(&classifier, Mode::Training { seed: 1 });
+        let (_, gradients) = gradients(&classifier, Mode::Training { seed: 1, precision: TrainPrecision::Fp32 });
         let rows: Vec<&[f32]> = gradients["embeddings.position_embeddings.weight"].chunks_exact(24).collect();
         // The longest of the four sentences has 7 tokens.
         for (row, gradient) in rows.iter().enumerate() {
@@ -145,7 +145,7 @@ fn rows_of_the_position_table_before_the_first_token_get_no_gradient() {
 fn gradients_with_dropout_are_the_slopes_of_the_loss() {
     // With a fixed seed the masks are fixed, so the loss is a smooth function and its slope can be measured.
     let params = params(Pooling::Mean, 0.3);
-    let mode = Mode::Training { seed: 5 };
+    let mode = Mode::Training { seed: 5, precision: TrainPrecision::Fp32 };
     let start = classifier(Activation::Gelu, &params, true);
     let (_, gradients) = gradients(&start.clone().train(&params), mode);
     let tensors = start.tensors().unwrap();
@@ -178,9 +178,9 @@ fn dropout_is_a_function_of_the_seed_and_off_at_inference() {
     let params = params(Pooling::Mean, 0.3);
     let classifier = classifier(Activation::Gelu, &params, true).train(&params);
     let logits = |mode| classifier.forward(&batch(), mode).into_data().try_into_vec::<f32>().unwrap();
-    assert_eq!(logits(Mode::Training { seed: 1 }), logits(Mode::Training { seed: 1 }));
-    assert_ne!(logits(Mode::Training { seed: 1 }), logits(Mode::Training { seed: 2 }));
-    assert_ne!(logits(Mode::Training { seed: 1 }), logits(Mode::Inference));
+    assert_eq!(logits(Mode::Training { seed: 1, precision: TrainPrecision::Fp32 }), logits(Mode::Training { seed: 1, precision: TrainPrecision::Fp32 }));
+    assert_ne!(logits(Mode::Training { seed: 1, precision: TrainPrecision::Fp32 }), logits(Mode::Training { seed: 2, precision: TrainPrecision::Fp32 }));
+    assert_ne!(logits(Mode::Training { seed: 1, precision: TrainPrecision::Fp32 }), logits(Mode::Inference));
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn a_frozen_layer_gets_no_gradient_and_the_rest_the_same_as_before() {
     let frozen = ModelParams { freeze_embeddings: true, freeze_layers: 1, ..free.clone() };
     for fused in [true, false] {
         let gradients_of = |params| {
-            gradients(&classifier(Activation::Gelu, params, fused).train(params), Mode::Training { seed: 1 }).1
+            gradients(&classifier(Activation::Gelu, params, fused).train(params), Mode::Training { seed: 1, precision: TrainPrecision::Fp32 }).1
         };
         let (free, frozen) = (gradients_of(&free), gradients_of(&frozen));
         assert!(!frozen.keys().any(|name| name.starts_with("embeddings.") || name.starts_with("encoder.layer.0.")));

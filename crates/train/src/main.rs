@@ -7,6 +7,7 @@ use anyhow::Result;
 use clap::Parser;
 use mimalloc::MiMalloc;
 use wellformed_core::params::{Params, StageParams, TrainStage};
+use wellformed_kernels::memory::keep_freed_pages;
 use wellformed_track::Journal;
 use wellformed_train::stage::{self, Places};
 
@@ -34,6 +35,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
+    keep_freed_pages();
     match run(&Arguments::parse()) {
         Ok(line) => {
             println!("{line}");

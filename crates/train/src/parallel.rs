@@ -16,7 +16,7 @@ use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use wellformed_core::label::Label;
-use wellformed_core::params::DeviceKind;
+use wellformed_core::params::{DeviceKind, TrainPrecision};
 use wellformed_model::batch::Batch;
 use wellformed_model::classifier::{Classifier, Mode, Weights};
 use wellformed_model::device::{self, Chosen};
@@ -51,6 +51,8 @@ impl Sentences<'_> {
 #[derive(Debug)]
 pub struct Devices {
     first: Device,
+    /// Of the encoder's matrix products.
+    precision: TrainPrecision,
     /// With the threads of each; empty when there is one device, which needs no threads of its own.
     several: Vec<(Device, ThreadPool)>,
 }
@@ -62,11 +64,11 @@ impl Devices {
     /// # Errors
     ///
     /// When the machine has not that many, or threads cannot be started.
-    pub fn new(chosen: &Chosen, count: usize) -> Result<Self> {
+    pub fn new(chosen: &Chosen, count: usize, precision: TrainPrecision) -> Result<Self> {
         let devices = device::several(chosen, count)?;
         let first = chosen.device.clone();
         if count == 1 {
-            return Ok(Self { first, several: Vec::new() });
+            return Ok(Self { first, precision, several: Vec::new() });
         }
         let threads = match chosen.kind {
             DeviceKind::Flex | DeviceKind::Ndarray => (rayon::current_num_threads() / count).max(1),
@@ -79,7 +81,7 @@ impl Devices {
             let pool = ThreadPoolBuilder::new().num_threads(threads).thread_name(name).build();
             Ok((device, pool.context("cannot start the threads of train.devices")?))
         };
-        Ok(Self { first, several: devices.into_iter().enumerate().map(pool).collect::<Result<_>>()? })
+        Ok(Self { first, precision, several: devices.into_iter().enumerate().map(pool).collect::<Result<_>>()? })
     }
 
     /// Gradient and loss (shape `[1]`) of one optimiser step, on the first device: the mean over the batches.
@@ -97,7 +99,7 @@ impl Devices {
     ) -> Result<(GradientsParams, Tensor<1>)> {
         let nothing = "a step without a sentence";
         if self.several.is_empty() {
-            return share_of_step(classifier, objective, batches, (0, 1), heard).context(nothing);
+            return share_of_step(classifier, objective, batches, self.precision, (0, 1), heard).context(nothing);
         }
         let count = self.several.len();
         let mut shares: Vec<Option<Share>> = (0..count).map(|_| None).collect();
@@ -105,7 +107,7 @@ impl Devices {
             let source = classifier.clone();
             let job = move || {
                 let replica = on_device(source, device);
-                let done = share_of_step(&replica, objective, batches, (place, count), &mut |_| {});
+                let done = share_of_step(&replica, objective, batches, self.precision, (place, count), &mut |_| {});
                 *share = done.map(|(gradients, loss)| {
                     (gradients.to_device(&self.first, &replica.weights), loss.to_device(&self.first))
                 });
@@ -135,6 +137,7 @@ fn share_of_step(
     classifier: &Classifier,
     objective: &Objective,
     batches: &[Sentences<'_>],
+    precision: TrainPrecision,
     (place, count): (usize, usize),
     heard: &mut dyn FnMut(usize),
 ) -> Option<Share> {
@@ -146,7 +149,7 @@ fn share_of_step(
             continue;
         }
         let batch = Batch::new(share.ids.iter().copied());
-        let logits = classifier.forward(&batch, Mode::Training { seed: share.seed });
+        let logits = classifier.forward(&batch, Mode::Training { seed: share.seed, precision });
         let loss = objective.part_of_loss(logits, &share.labels, &whole.labels);
         let loss = loss.mul_scalar(1.0 / batches.len() as f64);
         let gradients = GradientsParams::from_grads(loss.backward(), &classifier.weights);

@@ -10,7 +10,7 @@ use wellformed_core::params::TrainStage;
 use wellformed_model::checkpoint::Checkpoint;
 use wellformed_model::classifier::{Architecture, Classifier};
 use wellformed_model::config::BertConfig;
-use wellformed_model::device;
+use wellformed_model::device::{self, Chosen};
 use wellformed_model::weights;
 use wellformed_track::Journal;
 
@@ -60,7 +60,13 @@ impl Places {
 /// written. What was complete is kept, and the next run goes on from there.
 pub fn run(stage: &TrainStage, journal: &Journal, places: &Places) -> Result<(String, Vec<Timing>)> {
     let chosen = device::choose(&stage.compute)?;
-    let devices = Devices::new(&chosen, stage.train.devices)?;
+    // In a thread of the pool: from elsewhere, each of the thousand small loops of a step would have to wake one up,
+    // and wait to be woken itself.
+    rayon::scope(|_| run_on(&chosen, stage, journal, places))
+}
+
+fn run_on(chosen: &Chosen, stage: &TrainStage, journal: &Journal, places: &Places) -> Result<(String, Vec<Timing>)> {
+    let devices = Devices::new(chosen, stage.train.devices, stage.train.precision)?;
     let config = BertConfig::load(&places.base.join("config.json"))?;
     let architecture = Architecture::new(&config, &stage.model)?;
     let [training, tune] = ["train", "tune"].map(|split| places.prepared.join(format!("{split}.parquet")));
@@ -69,7 +75,7 @@ pub fn run(stage: &TrainStage, journal: &Journal, places: &Places) -> Result<(St
     for (path, examples) in [(&training_path, &training), (&tune_path, &tune)] {
         check(path, examples, &config)?;
     }
-    let classifier = Classifier::from_base(&places.base, architecture, stage.seed, &chosen)?;
+    let classifier = Classifier::from_base(&places.base, architecture, stage.seed, chosen)?;
     let weights_file = weights::find(&places.base);
     let tokenizer = places.base.join("tokenizer.json");
     let longest = training.iter().chain(&tune).map(|example| example.input_ids.len()).max().unwrap_or(0);
@@ -86,7 +92,7 @@ pub fn run(stage: &TrainStage, journal: &Journal, places: &Places) -> Result<(St
         seed: stage.seed,
         train: &stage.train,
         model: &stage.model,
-        chosen: &chosen,
+        chosen,
         devices: &devices,
         training: &training,
         tune: &tune,

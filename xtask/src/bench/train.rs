@@ -1,4 +1,5 @@
-//! Training: an epoch of this project's `train` and the same in `PyTorch`, in turn, on models of three shapes.
+//! Training: an epoch of this project's `train` and the same in `PyTorch`, in turn, on models of three shapes, in 32 bits
+//! and in mixed precision.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -70,17 +71,23 @@ impl Shape {
 enum Side {
     Ours,
     PyTorch,
+    /// This project with `train.precision: bf16`.
+    OursRounded,
+    /// `PyTorch` with autocast to bfloat16.
+    PyTorchRounded,
     /// `PyTorch` with every batch padded to [`PADDED`] tokens.
     Padded,
 }
 
 impl Side {
-    const ALL: [Self; 3] = [Self::Ours, Self::PyTorch, Self::Padded];
+    const ALL: [Self; 5] = [Self::Ours, Self::PyTorch, Self::OursRounded, Self::PyTorchRounded, Self::Padded];
 
     fn key(self) -> &'static str {
         match self {
             Self::Ours => "ours",
             Self::PyTorch => "pytorch",
+            Self::OursRounded => "ours_bf16",
+            Self::PyTorchRounded => "pytorch_bf16",
             Self::Padded => "pytorch_padded",
         }
     }
@@ -194,11 +201,15 @@ fn row(shape: &Shape, sides: &[Side], runs: &[(Side, Run)]) -> Value {
             "said": of_side().next().map(|run| run.said.clone()),
         });
     }
-    let median = |side: Side| row[side.key()]["sentences_per_second"]["median"].as_f64();
-    let ratio = |side: Side| Some(median(Side::Ours)? / median(side)?);
-    let (ratio, ratio_padded) = (ratio(Side::PyTorch), ratio(Side::Padded));
-    row["ratio"] = json!(ratio);
-    row["ratio_padded"] = json!(ratio_padded);
+    let figures = row.clone();
+    let median = |side: Side| figures[side.key()]["sentences_per_second"]["median"].as_f64();
+    for (key, ours, theirs) in [
+        ("ratio", Side::Ours, Side::PyTorch),
+        ("ratio_bf16", Side::OursRounded, Side::PyTorchRounded),
+        ("ratio_padded", Side::Ours, Side::Padded),
+    ] {
+        row[key] = json!(median(ours).zip(median(theirs)).map(|(ours, theirs)| ours / theirs));
+    }
     row
 }
 
@@ -218,6 +229,8 @@ fn print(rows: &[Value], training: &Training) {
             let (name, ratio) = match side {
                 Side::Ours => ("wellformed (flex)", None),
                 Side::PyTorch => ("PyTorch", row["ratio"].as_f64()),
+                Side::OursRounded => ("wellformed, bf16", None),
+                Side::PyTorchRounded => ("PyTorch, autocast", row["ratio_bf16"].as_f64()),
                 Side::Padded => ("PyTorch, padded to 128", row["ratio_padded"].as_f64()),
             };
             println!(
@@ -280,14 +293,14 @@ impl<'a> Bench<'a> {
 
     fn run(&self, shape: &Shape, side: Side, base: &Path) -> Result<Run> {
         match side {
-            Side::Ours => self.this_project(shape, base),
-            Side::PyTorch => self.pytorch(shape, base, false),
-            Side::Padded => self.pytorch(shape, base, true),
+            Side::Ours => self.this_project(shape, base, "fp32"),
+            Side::OursRounded => self.this_project(shape, base, "bf16"),
+            Side::PyTorch | Side::PyTorchRounded | Side::Padded => self.pytorch(shape, base, side),
         }
     }
 
     /// The project's own stage, in a folder of its own, so that no output of the pipeline is touched.
-    fn this_project(&self, shape: &Shape, base: &Path) -> Result<Run> {
+    fn this_project(&self, shape: &Shape, base: &Path, precision: &str) -> Result<Run> {
         let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
         for place in ["data", "models"] {
             fs::create_dir(folder.path().join(place))?;
@@ -302,6 +315,7 @@ impl<'a> Bench<'a> {
             format!("model.layers={}", shape.layers),
             format!("train.batch_size={}", self.training.batch),
             format!("train.epochs={}", self.training.epochs),
+            format!("train.precision={precision}"),
             format!("compute.threads={}", self.threads),
         ]
         .into_iter()
@@ -317,7 +331,7 @@ impl<'a> Bench<'a> {
     }
 
     /// `bench/torch_train.py`, in the bench's environment.
-    fn pytorch(&self, shape: &Shape, base: &Path, padded: bool) -> Result<Run> {
+    fn pytorch(&self, shape: &Shape, base: &Path, side: Side) -> Result<Run> {
         let mut command = self.environment.python();
         command.arg("bench/torch_train.py").current_dir(self.root);
         command.arg("--data").arg(self.scratch.path().join("data/prepared")).arg("--base").arg(base);
@@ -328,10 +342,11 @@ impl<'a> Bench<'a> {
             ("--threads", self.threads),
         ];
         let padding = [("--pad", PADDED), ("--max-steps", self.training.padded_batches)];
-        for (name, value) in numbers.into_iter().chain(padding.into_iter().filter(|_| padded)) {
+        for (name, value) in numbers.into_iter().chain(padding.into_iter().filter(|_| side == Side::Padded)) {
             command.arg(name).arg(value.to_string());
         }
         command.args(shape.random.map(|_| "--random-init"));
+        command.args((side == Side::PyTorchRounded).then_some("--bf16"));
         let finished = finished(&mut command, &[0])?;
         let epochs = finished.stdout.lines().map(Epoch::parse).collect::<Result<Vec<_>>>()?;
         self.check(&epochs, "bench/torch_train.py")?;

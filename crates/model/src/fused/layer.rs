@@ -11,9 +11,8 @@ use burn_autodiff::ops::{Backward, Ops, OpsKind};
 use burn_flex::FlexTensor;
 
 use super::attention::{self, Heads};
-use super::{
-    Input, Normalised, Pass, kernels, product, product_transposed, tensor, transposed_product, values, values_mut,
-};
+use super::products::Operand;
+use super::{Input, Normalised, Pass, kernels, tensor, values, values_mut};
 use crate::classifier::Layer;
 use crate::config::{Activation, BertConfig};
 
@@ -93,6 +92,10 @@ impl Setting {
         }
     }
 
+    fn operand<'a>(&self, tensor: &'a FlexTensor) -> Operand<'a> {
+        Operand::new(self.pass.arithmetic, tensor)
+    }
+
     fn attention_mask(&self) -> Option<kernels::Mask> {
         self.pass.hidden_mask(self.site + 1)
     }
@@ -125,8 +128,10 @@ fn run(inputs: &[FlexTensor], setting: &Setting) -> (FlexTensor, Saved) {
     let width = setting.heads * setting.head_size;
     let epsilon = setting.pass.epsilon;
     let bias = |place: usize| values(&inputs[place + 1]);
+    let weights_of = |place: usize| setting.operand(&inputs[place]);
+    let from_hidden = setting.operand(hidden);
     let [query, key, value] = [QUERY, KEY, VALUE].map(|place| {
-        let mut output = product(hidden, &inputs[place]);
+        let mut output = from_hidden.times(&weights_of(place));
         kernels::add_bias(values_mut(&mut output), bias(place));
         output
     });
@@ -140,16 +145,16 @@ fn run(inputs: &[FlexTensor], setting: &Setting) -> (FlexTensor, Saved) {
             kernels::add_and_norm(values_mut(&mut unit), Some(bias(dense)), mask, Some(values(residual)), norm);
         (tensor(output, [tokens, width]), Normalised { unit, inverse })
     };
-    let attended = product(&context, &inputs[ATTENTION_OUTPUT]);
+    let attended = setting.operand(&context).times(&weights_of(ATTENTION_OUTPUT));
     let (middle, attention_norm) =
         add_and_norm(attended, ATTENTION_OUTPUT, setting.attention_mask(), hidden, ATTENTION_NORM);
 
-    let mut slopes = product(&middle, &inputs[INTERMEDIATE]);
+    let mut slopes = setting.operand(&middle).times(&weights_of(INTERMEDIATE));
     let inner = kernels::activate(setting.activation, values_mut(&mut slopes), bias(INTERMEDIATE));
     let inner_width = slopes.layout().shape()[1];
     let inner = tensor(inner, [tokens, inner_width]);
-    let (output, output_norm) =
-        add_and_norm(product(&inner, &inputs[OUTPUT]), OUTPUT, setting.output_mask(), &middle, OUTPUT_NORM);
+    let outer = setting.operand(&inner).times(&weights_of(OUTPUT));
+    let (output, output_norm) = add_and_norm(outer, OUTPUT, setting.output_mask(), &middle, OUTPUT_NORM);
     let saved = Saved { query, key, value, weights, context, attention_norm, middle, slopes, inner, output_norm };
     (output, saved)
 }
@@ -170,6 +175,7 @@ impl Backward<Flex, INPUTS> for LayerBackward {
     fn backward(self, ops: Ops<State, INPUTS>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
         let State { inputs, setting, saved } = ops.state;
         let gradient = super::contiguous(grads.consume::<Flex>(&ops.node));
+        let weights_of = |place: usize| setting.operand(&inputs[place]);
         let parents = ops.parents.map(|parent| parent.map(|node| node.id));
         let wanted = |place: usize| parents[place].is_some();
         let mut set = |place: usize, gradient: FlexTensor| {
@@ -193,16 +199,18 @@ impl Backward<Flex, INPUTS> for LayerBackward {
         let (by_output, by_bias) = kernels::dropped_out(&by_sum, setting.output_mask(), width);
         set(OUTPUT + 1, vector(by_bias));
         let by_output = tensor(by_output, [tokens, width]);
+        let by_output = setting.operand(&by_output);
         if wanted(OUTPUT) {
-            set(OUTPUT, transposed_product(&saved.inner, &by_output));
+            set(OUTPUT, setting.operand(&saved.inner).transposed_times(&by_output));
         }
-        let mut by_before = product_transposed(&by_output, &inputs[OUTPUT]);
+        let mut by_before = by_output.times_transposed(&weights_of(OUTPUT));
         let by_bias = kernels::activate_backward(values_mut(&mut by_before), values(&saved.slopes), inner_width);
         set(INTERMEDIATE + 1, vector(by_bias));
+        let by_before = setting.operand(&by_before);
         if wanted(INTERMEDIATE) {
-            set(INTERMEDIATE, transposed_product(&saved.middle, &by_before));
+            set(INTERMEDIATE, setting.operand(&saved.middle).transposed_times(&by_before));
         }
-        let mut by_middle = product_transposed(&by_before, &inputs[INTERMEDIATE]);
+        let mut by_middle = by_before.times_transposed(&weights_of(INTERMEDIATE));
         kernels::add(values_mut(&mut by_middle), &by_sum);
 
         // Attention.
@@ -213,26 +221,29 @@ impl Backward<Flex, INPUTS> for LayerBackward {
         let (by_attended, by_bias) = kernels::dropped_out(&by_hidden, setting.attention_mask(), width);
         set(ATTENTION_OUTPUT + 1, vector(by_bias));
         let by_attended = tensor(by_attended, [tokens, width]);
+        let by_attended = setting.operand(&by_attended);
         if wanted(ATTENTION_OUTPUT) {
-            set(ATTENTION_OUTPUT, transposed_product(&saved.context, &by_attended));
+            set(ATTENTION_OUTPUT, setting.operand(&saved.context).transposed_times(&by_attended));
         }
-        let by_context = product_transposed(&by_attended, &inputs[ATTENTION_OUTPUT]);
+        let by_context = by_attended.times_transposed(&weights_of(ATTENTION_OUTPUT));
         let (by_query, by_key, by_value) = attention::attend_backward(
             values(&by_context),
             (values(&saved.query), values(&saved.key), values(&saved.value)),
             &saved.weights,
             setting.heads(),
         );
+        let from_hidden = setting.operand(&inputs[0]);
         for (place, gradient) in [(QUERY, by_query), (KEY, by_key), (VALUE, by_value)] {
             if wanted(place + 1) {
                 set(place + 1, vector(kernels::column_sums(&gradient, width)));
             }
             let gradient = tensor(gradient, [tokens, width]);
+            let gradient = setting.operand(&gradient);
             if wanted(place) {
-                set(place, transposed_product(&inputs[0], &gradient));
+                set(place, from_hidden.transposed_times(&gradient));
             }
             if wanted(0) {
-                kernels::add(&mut by_hidden, values(&product_transposed(&gradient, &inputs[place])));
+                kernels::add(&mut by_hidden, values(&gradient.times_transposed(&weights_of(place))));
             }
         }
         set(0, tensor(by_hidden, [tokens, width]));

@@ -3,8 +3,8 @@
 //! In plain Burn operations an encoder layer is some forty autodiff nodes, each with a freshly allocated tensor, and
 //! batches are padded. Here a layer is *one* node with a hand-written backward pass, sentences are packed without
 //! padding, activations are made in the buffer that the matrix product before them returned, and dropout masks are
-//! computed rather than stored. Matrix products are Burn's own (`Flex::float_matmul`); parameters, autodiff graph and
-//! optimiser stay Burn's.
+//! computed rather than stored. Matrix products are Burn's own (`Flex::float_matmul`) or, in mixed precision, those of
+//! [`wellformed_kernels::bf16`]; parameters, autodiff graph and optimiser stay Burn's.
 //!
 //! `tests/fused.rs` holds the outputs and every gradient against the plain operations in [`crate::classifier`].
 
@@ -12,6 +12,7 @@ mod attention;
 mod embedding;
 mod kernels;
 mod layer;
+mod products;
 
 use std::sync::Arc;
 
@@ -19,12 +20,12 @@ use burn::backend::Flex;
 use burn::tensor::{Tensor, TensorData};
 use burn_autodiff::Autodiff;
 use burn_autodiff::ops::NodeGuard;
-use burn_backend::ops::FloatTensorOps;
 use burn_flex::FlexTensor;
 use wellformed_core::params::Pooling;
 
 use crate::batch::Batch;
 use crate::classifier::{Classifier, Mode};
+use products::Arithmetic;
 
 /// What is the same for every layer of one forward pass.
 #[derive(Debug, Clone)]
@@ -35,6 +36,8 @@ pub(super) struct Pass {
     hidden_dropout: f64,
     attention_dropout: f64,
     epsilon: f32,
+    /// Of the layers' matrix products.
+    arithmetic: Arithmetic,
 }
 
 impl Pass {
@@ -50,12 +53,14 @@ impl Pass {
 /// The pooled vectors `[sentences, hidden]`.
 pub(crate) fn pooled(classifier: &Classifier, batch: &Batch, mode: Mode) -> Tensor<2> {
     let architecture = &classifier.architecture;
+    let (seed, arithmetic) = match mode {
+        Mode::Inference => (None, Arithmetic::Single),
+        Mode::Training { seed, precision } => (Some(seed), Arithmetic::of(precision)),
+    };
     let pass = Pass {
         offsets: Arc::new(batch.offsets.clone()),
-        seed: match mode {
-            Mode::Inference => None,
-            Mode::Training { seed } => Some(seed),
-        },
+        seed,
+        arithmetic,
         hidden_dropout: architecture.hidden_dropout,
         attention_dropout: architecture.attention_dropout,
         epsilon: architecture.encoder.layer_norm_eps as f32,
@@ -147,19 +152,4 @@ impl Normalised {
     fn values(&self) -> (&[f32], &[f32]) {
         (values(&self.unit), &self.inverse)
     }
-}
-
-/// `left · right`
-fn product(left: &FlexTensor, right: &FlexTensor) -> FlexTensor {
-    Flex::float_matmul(left.clone(), right.clone())
-}
-
-/// `left · rightᵀ`, without a copy.
-fn product_transposed(left: &FlexTensor, right: &FlexTensor) -> FlexTensor {
-    Flex::float_matmul(left.clone(), right.transpose(0, 1))
-}
-
-/// `leftᵀ · right`, without a copy.
-fn transposed_product(left: &FlexTensor, right: &FlexTensor) -> FlexTensor {
-    Flex::float_matmul(left.transpose(0, 1), right.clone())
 }

@@ -24,7 +24,7 @@ const WEIGHT_TOLERANCE: f64 = 1e-5;
 const NO_DROPOUT: [&str; 3] = ["model.hidden_dropout=0", "model.attention_dropout=0", "model.classifier_dropout=0"];
 /// As in the PyTorch fixture, a larger epsilon keeps rounding from deciding the sign of an update where a gradient is all
 /// but zero.
-const SETTINGS: [&str; 3] = ["model.layers=0", "train.lr=1e-3", "train.epsilon=1e-5"];
+const SETTINGS: [&str; 4] = ["model.layers=0", "train.lr=1e-3", "train.epsilon=1e-5", "train.precision=fp32"];
 
 #[derive(Debug)]
 struct Trace {
@@ -38,7 +38,7 @@ struct Trace {
 /// A step for each group of batches, each batch of so many sentences.
 fn train(stage: &TrainStage, (kind, count): (DeviceKind, usize), steps: &[&[usize]]) -> Trace {
     let chosen = open(kind).unwrap();
-    let devices = Devices::new(&chosen, count).unwrap();
+    let devices = Devices::new(&chosen, count, stage.train.precision).unwrap();
     let mut classifier = small_bert(stage, &chosen);
     let mut optimizer = AdamW::new(&stage.train, &classifier, kind);
     let examples: Vec<Example> = (0..97).map(|number| example("train", number)).collect();
@@ -176,7 +176,7 @@ fn each_device_drops_something_else() {
             let sentence = example("train", 1);
             let batch =
                 Sentences { ids: vec![&sentence.input_ids; count], labels: vec![sentence.label; count], seed: 5 };
-            let devices = Devices::new(&chosen, count).unwrap();
+            let devices = Devices::new(&chosen, count, stage.train.precision).unwrap();
             let (_, loss) = devices.gradients(&classifier, &objective, &[batch], &mut |_| {}).unwrap();
             loss.into_data().try_into_vec::<f32>().unwrap()[0]
         };

@@ -1,0 +1,154 @@
+//! Products of bfloat16: the same bits whatever the processor has, and those that rounding by the crate `half` and
+//! arithmetic in 64 bits give.
+#![cfg(feature = "training")]
+#![allow(missing_docs, reason = "a test")]
+
+use half::bf16;
+use wellformed_kernels::bf16::{Engine, Panels, Rows};
+
+/// Reproducible numbers in −1…1.
+fn numbers(count: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    (0..rows * columns).map(|at| values[at % rows * columns + at / rows]).collect()
+}
+
+/// Rows, depth, columns: around the sizes of tiles, panels, blocks and shares, depths even and odd.
+const SHAPES: [(usize, usize, usize); 11] = [
+    (1, 1, 1),
+    (1, 384, 64),
+    (2, 5, 33),
+    (7, 30, 31),
+    (12, 32, 32),
+    (13, 63, 2),
+    (25, 7, 100),
+    (40, 48, 32),
+    (49, 33, 130),
+    (97, 65, 47),
+    (200, 96, 385),
+];
+
+/// The four ways to the same product.
+fn products(engine: Engine, left: &[f32], right: &[f32], (rows, depth, columns): (usize, usize, usize)) -> [Vec<f32>; 4] {
+    let (standing_left, standing_right) = (transposed(left, rows, depth), transposed(right, depth, columns));
+    let lefts = [Rows::new(engine, left, depth), Rows::transposed(engine, &standing_left, rows)];
+    let rights = [Panels::new(engine, right, columns), Panels::transposed(engine, &standing_right, depth)];
+    [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(left, right): (usize, usize)| {
+        let mut output = vec![f32::NAN; rows * columns];
+        lefts[left].multiply(&rights[right], &mut output);
+        output
+    })
+}
+
+#[test]
+fn a_product_is_that_of_the_rounded_numbers() {
+    for engine in Engine::available() {
+        for shape @ (rows, depth, columns) in SHAPES {
+            let (left, right) = (numbers(rows * depth, 1), numbers(depth * columns, 2));
+            let exact = |row: usize, column: usize| -> f64 {
+                let rounded = |x: f32| bf16::from_f32(x).to_f64();
+                (0..depth).map(|k| rounded(left[row * depth + k]) * rounded(right[k * columns + column])).sum()
+            };
+            for output in products(engine, &left, &right, shape) {
+                for (at, found) in output.into_iter().enumerate() {
+                    let expected = exact(at / columns, at % columns);
+                    let difference = (f64::from(found) - expected).abs();
+                    assert!(difference < 1e-5, "{} {shape:?} at {at}: {found}, expected {expected}", engine.name());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_processor_comes_to_the_same_bits() {
+    let bits = |output: Vec<f32>| output.into_iter().map(f32::to_bits).collect::<Vec<_>>();
+    for shape @ (rows, depth, columns) in SHAPES {
+        let (left, right) = (numbers(rows * depth, 3), numbers(depth * columns, 4));
+        let mut all = Engine::available().into_iter().flat_map(|engine| {
+            products(engine, &left, &right, shape).map(|output| (engine.name(), bits(output)))
+        });
+        let (first, expected) = all.next().expect("plain Rust is always there");
+        for (name, found) in all {
+            assert!(found == expected, "{shape:?}: {name} and {first} differ");
+        }
+    }
+}
+
+#[test]
+fn numbers_are_rounded_to_the_nearest_and_halves_to_even() {
+    // Just below, at and just above the middle between two neighbours, of both kinds; the largest numbers; no numbers.
+    let special = [
+        0x3f80_7fff, 0x3f80_8000, 0x3f80_8001, 0x3f81_7fff, 0x3f81_8000, 0x3f81_8001, 0x7f7f_ffff, 0xff7f_ffff, 0x7f7f_0000,
+        0x0000_0000, 0x8000_0000, 0x7f80_0000, 0xff80_0000, 0x7fc0_0000, 0xffff_ffff, 0x7f80_0001, 0x0080_0000, 0x0100_7fff,
+    ];
+    let values: Vec<f32> = special.into_iter().map(f32::from_bits).collect();
+    for engine in Engine::available() {
+        // Each number times one: on the left, where a row is read, and on the right, where columns are.
+        for value in &values {
+            let one = [1.0];
+            let mut found = [[0.0]; 2];
+            Rows::new(engine, &[*value], 1).multiply(&Panels::new(engine, &one, 1), &mut found[0]);
+            Rows::new(engine, &one, 1).multiply(&Panels::new(engine, &[*value], 1), &mut found[1]);
+            let expected = bf16::from_f32(*value).to_f32();
+            for [found] in found {
+                let same = found.to_bits() == expected.to_bits() || found.is_nan() && expected.is_nan();
+                // A sum begins with +0, and −0 is lost in it.
+                assert!(same || found == 0.0 && expected == 0.0, "{}: {value:e} is {found:e}", engine.name());
+            }
+        }
+        // Whole registers of them, where other instructions round.
+        let finite = values.iter().copied().filter(|value| value.is_finite());
+        let many: Vec<f32> = finite.filter(|value| bf16::from_f32(*value).is_finite()).cycle().take(256).collect();
+        let (rows, panels) = (Rows::new(engine, &many, 256), Panels::transposed(engine, &many, 256));
+        for (place, value) in many.iter().enumerate() {
+            let mut unit = vec![0.0; 256];
+            unit[place] = 1.0;
+            let mut found = [0.0];
+            rows.multiply(&Panels::transposed(engine, &unit, 256), &mut found);
+            assert_eq!(found[0], bf16::from_f32(*value).to_f32());
+            Rows::new(engine, &unit, 256).multiply(&panels, &mut found);
+            assert_eq!(found[0], bf16::from_f32(*value).to_f32());
+        }
+    }
+}
+
+#[test]
+fn what_is_no_number_stays_none() {
+    for engine in Engine::available() {
+        let mut left = numbers(3 * 70, 5);
+        left[70 + 33] = f32::from_bits(0xffff_ffff);
+        let (left, right) = (Rows::new(engine, &left, 70), Panels::new(engine, &numbers(70 * 40, 6), 40));
+        let mut output = vec![0.0; 3 * 40];
+        left.multiply(&right, &mut output);
+        for (at, value) in output.iter().enumerate() {
+            assert_eq!(value.is_nan(), at / 40 == 1, "{} at {at}", engine.name());
+        }
+    }
+}
+
+#[test]
+fn a_product_does_not_depend_on_the_number_of_threads() {
+    let (left, right) = (numbers(300 * 96, 7), numbers(96 * 64, 8));
+    let with = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+        pool.install(|| products(Engine::detect(), &left, &right, (300, 96, 64)))
+    };
+    assert_eq!(with(1), with(3));
+}
+
+#[test]
+#[should_panic(expected = "both sides of a product")]
+fn sides_of_another_depth_are_refused() {
+    let engine = Engine::detect();
+    Rows::new(engine, &[0.0; 6], 3).multiply(&Panels::new(engine, &[0.0; 8], 4), &mut [0.0; 8]);
+}
