@@ -375,6 +375,8 @@ pub struct TrainParams {
     pub clip_norm: f64,
     /// Probability mass moved from the true class to both.
     pub label_smoothing: f64,
+    /// Share of what is learned that comes from the teacher in `models/teacher` instead of the labels; 0 has none.
+    pub teacher_weight: f64,
     /// How the loss weighs the two classes.
     pub class_weights: ClassWeights,
     /// The metric on `tune` that chooses the checkpoint.
@@ -404,6 +406,7 @@ impl TrainParams {
             batch_size: self.pairs_batch_size,
             lr: self.pairs_lr,
             label_smoothing: 0.0,
+            teacher_weight: 0.0,
             class_weights: ClassWeights::None,
             patience: 0,
             pairs_epochs: 0,
@@ -703,6 +706,8 @@ impl Params {
         let norm = train.clip_norm >= 0.0 && train.clip_norm.is_finite();
         check(norm, "train.clip_norm", train.clip_norm, "0 (off) or more")?;
         share("train.label_smoothing", train.label_smoothing, "from 0 to below 1")?;
+        let weight = (0.0..=1.0).contains(&train.teacher_weight);
+        check(weight, "train.teacher_weight", train.teacher_weight, "from 0 to 1")?;
         positive("train.pairs_batch_size", train.pairs_batch_size)?;
         let lr = train.pairs_lr > 0.0 && train.pairs_lr <= 1.0;
         check(lr, "train.pairs_lr", train.pairs_lr, "above 0, at most 1")?;

@@ -108,7 +108,7 @@ fn a_later_set_fills_a_map_that_an_earlier_one_emptied() {
 #[test]
 fn an_unknown_key_is_refused_with_the_keys_there_are() {
     let keys = "epochs, batch_size, accumulate, devices, precision, lr, layer_lr_decay, schedule, warmup_ratio, weight_decay, beta1, \
-                beta2, epsilon, clip_norm, label_smoothing, class_weights, select_by, patience, limit_train_batches, \
+                beta2, epsilon, clip_norm, label_smoothing, teacher_weight, class_weights, select_by, patience, limit_train_batches, \
                 overfit_batches, pairs_epochs, pairs_batch_size, pairs_lr";
     let complaints = [
         (complaint("train.learning_rate=1e-4"), "--set train.learning_rate=1e-4"),
@@ -198,6 +198,7 @@ fn an_impossible_value_is_refused_with_key_value_and_what_is_allowed() {
         ("train.lr=0", "train.lr is 0, but must be above 0, at most 1"),
         ("train.lr=.nan", "train.lr is NaN, but must be above 0, at most 1"),
         ("train.devices=0", "train.devices is 0, but must be from 1 to train.batch_size, which is 32"),
+        ("train.teacher_weight=1.5", "train.teacher_weight is 1.5, but must be from 0 to 1"),
         ("train.devices=33", "train.devices is 33, but must be from 1 to train.batch_size, which is 32"),
         ("train.weight_decay=.inf", "train.weight_decay is inf, but must be 0 or more"),
         ("eval.confidence=1", "eval.confidence is 1, but must be between 0.5 and 1"),

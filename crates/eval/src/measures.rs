@@ -6,8 +6,8 @@ use anyhow::Result;
 use serde::Serialize;
 use wellformed_core::params::EvalParams;
 use wellformed_metrics::{
-    Confusion, MetricError, Scores, average_precision, bootstrap, brier_score, expected_calibration_error, log_loss,
-    roc_auc, rounded,
+    Confusion, MetricError, Scores, average_precision, bootstrap, brier_score, calibration_error_by_chance,
+    expected_calibration_error, log_loss, roc_auc, rounded,
 };
 
 use crate::predict::Scored;
@@ -76,6 +76,8 @@ pub struct Part {
     pub ece: f64,
     /// At temperature 1.
     pub ece_uncalibrated: f64,
+    /// What chance alone would make of `ece` on so many sentences if the probabilities were exactly right.
+    pub ece_by_chance: f64,
 }
 
 /// What is said about the check list.
@@ -165,6 +167,7 @@ impl Part {
             brier_uncalibrated: rounded(brier_score(&labels, &raw)?),
             ece: rounded(expected_calibration_error(&labels, &p, bins)?),
             ece_uncalibrated: rounded(expected_calibration_error(&labels, &raw, bins)?),
+            ece_by_chance: rounded(calibration_error_by_chance(&p, bins)?),
         }))
     }
 }

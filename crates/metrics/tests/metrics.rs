@@ -3,8 +3,8 @@
 
 use serde_json::Value;
 use wellformed_metrics::{
-    Confusion, MetricError, Scores, average_precision, bootstrap, brier_score, expected_calibration_error,
-    fit_temperature, log_loss, precision_recall_curve, probability, reliability, roc_auc, roc_curve, softmax2,
+    Confusion, MetricError, Scores, average_precision, bootstrap, brier_score, calibration_error_by_chance,
+    expected_calibration_error, fit_temperature, log_loss, precision_recall_curve, probability, reliability, roc_auc, roc_curve, softmax2,
 };
 
 const BINS: usize = 10;
@@ -216,4 +216,24 @@ fn a_certain_mistake_costs_a_finite_loss() {
     // sklearn.metrics.log_loss([1], [0.0], labels=[0, 1])
     assert!((log_loss(&[true], &[0.0]).unwrap() - 36.043_653_389_117_15).abs() < 1e-12);
     assert_eq!(softmax2([1000.0, -1000.0]), [1.0, 0.0]);
+}
+
+#[test]
+fn the_calibration_error_by_chance_is_that_of_coins() {
+    // One coin: 0.2 away with probability 0.8, and 0.8 away with 0.2. Two fair ones: half the time 1 away, divided by 2.
+    assert!((calibration_error_by_chance(&[0.2], BINS).unwrap() - 0.32).abs() < 1e-15);
+    assert!((calibration_error_by_chance(&[0.5, 0.5], BINS).unwrap() - 0.25).abs() < 1e-15);
+    // De Moivre's formula (1730): the mean deviation of n coins of p is 2(1 − p)^(n−m) p^(m+1) (m + 1) C(n, m + 1), with
+    // m the whole part of np.
+    let (n, p) = (600_usize, 0.83_f64);
+    let m = (n as f64 * p).floor() as usize;
+    let choose: f64 = (1..=m + 1).map(|k| ((n - m - 1 + k) as f64 / k as f64).ln()).sum();
+    let logarithm = (n - m) as f64 * (1.0 - p).ln() + (m + 1) as f64 * p.ln() + ((m + 1) as f64).ln() + choose;
+    let exact = 2.0 * logarithm.exp() / n as f64;
+    let found = calibration_error_by_chance(&vec![p; n], BINS).unwrap();
+    assert!((found / exact - 1.0).abs() < 1e-9, "{found}, De Moivre has {exact}");
+    // Where the sum is taken for normal, the two ways agree.
+    let [fewer, more] = [4_000, 4_001].map(|count| calibration_error_by_chance(&vec![p; count], BINS).unwrap());
+    assert!((fewer / more - 1.0).abs() < 1e-3, "{fewer} and {more}");
+    assert!(calibration_error_by_chance(&[], BINS).is_err());
 }

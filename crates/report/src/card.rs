@@ -237,9 +237,13 @@ fn probabilities(run: &Run) -> String {
     }
     let _ = write!(text, "A sentence is acceptable when it is above {}.", calibration.threshold);
     if let Some(part) = &run.metrics.validation {
+        let by_chance = part.ece_by_chance.map_or(String::new(), |error| {
+            format!("; if the probabilities were exactly right, chance alone would make it {}", three(error))
+        });
         let _ = write!(
             text,
-            " On *validation* the expected calibration error is {} (without the temperature {}), the log loss {} ({}).",
+            " On *validation* the expected calibration error is {} (without the temperature {}{by_chance}), the log loss {} \
+             ({}).",
             measure(part.ece),
             measure(part.ece_uncalibrated),
             measure(part.log_loss),

@@ -60,6 +60,7 @@ pub struct Part {
     pub brier_uncalibrated: Option<f64>,
     pub ece: Option<f64>,
     pub ece_uncalibrated: Option<f64>,
+    pub ece_by_chance: Option<f64>,
 }
 
 /// Precision, recall and F1.

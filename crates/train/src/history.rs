@@ -65,6 +65,9 @@ pub struct Summary {
     /// The minimal pairs that training began with, if it did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pairs: Option<Pairs>,
+    /// The teacher, if there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<Teacher>,
 }
 
 /// What training on the minimal pairs came to.
@@ -78,6 +81,15 @@ pub struct Pairs {
     pub train_loss: f64,
     /// Matthews correlation coefficient on *tune* after it, before any labelled sentence of the corpus.
     pub tune_mcc: f64,
+}
+
+/// The model that was learned from beside the labels.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Teacher {
+    /// Its Matthews correlation coefficient on *tune*.
+    pub tune_mcc: f64,
+    /// What its logits were divided by: what fits *tune* best.
+    pub temperature: f64,
 }
 
 /// Writes `history.json`, `steps.csv` and `metrics.json`, each whole or not at all.

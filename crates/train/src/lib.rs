@@ -4,7 +4,8 @@
 //! |---|---|
 //! | [`training`] | the loop: epochs, steps, early stopping, what is kept |
 //! | [`batches`] | which sentences go together, and in which order |
-//! | [`objective`] | cross-entropy with label smoothing and class weights |
+//! | [`objective`] | cross-entropy with label smoothing, class weights, and perhaps a teacher |
+//! | [`teacher`] | what a bigger model says of the training data |
 //! | [`optimizer`] | `AdamW` with decay groups, layer-wise learning rates and gradient clipping |
 //! | [`parallel`] | a step's gradient, from one device or several |
 //! | [`schedule`] | the learning rate over a run |
@@ -26,6 +27,7 @@ mod progress;
 pub mod schedule;
 pub mod stage;
 pub mod state;
+pub mod teacher;
 mod tracking;
 pub mod training;
 

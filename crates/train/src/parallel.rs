@@ -15,22 +15,21 @@ use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Device, Tensor};
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use wellformed_core::label::Label;
 use wellformed_core::params::{DeviceKind, TrainPrecision};
 use wellformed_model::batch::Batch;
 use wellformed_model::classifier::{Classifier, Mode, Weights};
 use wellformed_model::device::{self, Chosen};
 
 use crate::derived_seed;
-use crate::objective::Objective;
+use crate::objective::{Objective, Target};
 
 /// The sentences of one forward pass.
 #[derive(Debug, Clone)]
 pub struct Sentences<'a> {
     /// Token ids.
     pub ids: Vec<&'a [i32]>,
-    /// What is right.
-    pub labels: Vec<Label>,
+    /// What they are to come to.
+    pub targets: Vec<Target>,
     /// Of the dropout.
     pub seed: u64,
 }
@@ -40,10 +39,10 @@ impl Sentences<'_> {
     /// as a batch is sorted by length, of like length. There may be none left for the last devices.
     fn share(&self, place: usize, count: usize) -> Self {
         let ids: Vec<_> = self.ids.iter().skip(place).step_by(count).copied().collect();
-        let labels = self.labels.iter().skip(place).step_by(count).copied().collect();
+        let targets = self.targets.iter().skip(place).step_by(count).copied().collect();
         // The first device drops what a single one would.
         let seed = if place == 0 { self.seed } else { derived_seed(self.seed, "device", place as u64) };
-        Self { ids, labels, seed }
+        Self { ids, targets, seed }
     }
 }
 
@@ -150,7 +149,7 @@ fn share_of_step(
         }
         let batch = Batch::new(share.ids.iter().copied());
         let logits = classifier.forward(&batch, Mode::Training { seed: share.seed, precision });
-        let loss = objective.part_of_loss(logits, &share.labels, &whole.labels);
+        let loss = objective.part_of_loss(logits, &share.targets, &whole.targets);
         let loss = loss.mul_scalar(1.0 / batches.len() as f64);
         let gradients = GradientsParams::from_grads(loss.backward(), &classifier.weights);
         accumulator.accumulate(&classifier.weights, gradients);

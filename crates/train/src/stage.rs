@@ -18,6 +18,7 @@ use crate::derived_seed;
 use crate::history::{self, Pairs};
 use crate::parallel::Devices;
 use crate::state::State;
+use crate::teacher::Teacher;
 use crate::training::{Outcome, Run, Timing};
 
 /// Where the stage reads and writes.
@@ -27,6 +28,8 @@ pub struct Places {
     pub prepared: PathBuf,
     /// `models/base`
     pub base: PathBuf,
+    /// `models/teacher`
+    pub teacher: PathBuf,
     /// `models/checkpoint`
     pub checkpoint: PathBuf,
     /// `models/train-state`
@@ -43,6 +46,7 @@ impl Places {
         Self {
             prepared: root.join("data/prepared"),
             base: root.join("models/base"),
+            teacher: root.join("models/teacher"),
             checkpoint: root.join("models/checkpoint"),
             state: root.join("models/train-state"),
             pairs_state: root.join("models/pairs-state"),
@@ -82,10 +86,16 @@ fn run_on(chosen: &Chosen, stage: &TrainStage, journal: &Journal, places: &Place
 
     let pairs_path = places.prepared.join("pairs.parquet");
     let of_pairs = stage.train.of_pairs();
-    let data = if of_pairs.is_some() {
-        vec![training_path.as_path(), &tune_path, &pairs_path]
+    let is_taught = stage.train.teacher_weight > 0.0;
+    let teacher_weights = Teacher::weights(&places.teacher);
+    let mut inputs = vec![training_path.as_path(), &tune_path];
+    inputs.extend(of_pairs.is_some().then_some(pairs_path.as_path()));
+    inputs.extend(is_taught.then_some(teacher_weights.as_path()));
+    let teacher = if is_taught {
+        let (sentences, batch) = ((&training[..], &tune[..]), stage.train.batch_size);
+        Some(Teacher::ask(&places.teacher, &tokenizer, chosen, sentences, batch)?)
     } else {
-        vec![training_path.as_path(), &tune_path]
+        None
     };
     let run = Run {
         name: "",
@@ -95,12 +105,13 @@ fn run_on(chosen: &Chosen, stage: &TrainStage, journal: &Journal, places: &Place
         chosen,
         devices: &devices,
         training: &training,
+        taught: teacher.as_ref().map(|teacher| &teacher.probabilities[..]),
         tune: &tune,
         base_sha256: weights_file.as_deref().map(sha256_file).transpose()?,
         max_length: longest,
         tokenizer: &tokenizer,
         journal,
-        fingerprint: fingerprint(stage, chosen.kind.name(), places, &data)?,
+        fingerprint: fingerprint(stage, chosen.kind.name(), places, &inputs)?,
     };
     let pairs_state = State::new(&places.pairs_state);
     let (classifier, pairs) = match of_pairs {
@@ -111,13 +122,14 @@ fn run_on(chosen: &Chosen, stage: &TrainStage, journal: &Journal, places: &Place
             let stage = TrainStage { seed: derived_seed(stage.seed, "pairs", 0), train, ..stage.clone() };
             let fingerprint = fingerprint(&stage, chosen.kind.name(), places, &[&pairs_path, &tune_path])?;
             let (journal, seed, train) = (&Journal::off(), stage.seed, &stage.train);
-            let run = Run { name: "pairs, ", seed, train, training: &pairs, journal, fingerprint, ..run.clone() };
+            let run = Run { name: "pairs, ", seed, train, training: &pairs, taught: None, journal, fingerprint, ..run.clone() };
             begin(&run, classifier, &pairs_state)?
         }
     };
     let state = State::new(&places.state);
     let Outcome { mut summary, epochs, steps, timings, run } = run.train(classifier, &state)?;
     summary.pairs = pairs;
+    summary.teacher = teacher.map(|teacher| teacher.told);
     state.publish(&places.checkpoint)?;
     journal.remember(&places.checkpoint.join("model.safetensors"), &run);
     history::write(&places.reports, &summary, &epochs, &steps)?;

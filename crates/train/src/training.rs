@@ -16,7 +16,7 @@ use wellformed_model::weights::named;
 use wellformed_track::{Journal, Outcome as End};
 
 use crate::history::{Epoch, Step, Summary};
-use crate::objective::Objective;
+use crate::objective::{Objective, Target};
 use crate::optimizer::AdamW;
 use crate::parallel::{Devices, Sentences};
 use crate::progress::Progress as Bar;
@@ -45,6 +45,8 @@ pub struct Run<'a> {
     pub devices: &'a Devices,
     /// What is learned from.
     pub training: &'a [Example],
+    /// A teacher's probability of *acceptable* of each of them, where there is a teacher.
+    pub taught: Option<&'a [f32]>,
     /// What everything is chosen on.
     pub tune: &'a [Example],
     /// SHA-256 of the base model's weights; `None` for a random base.
@@ -193,6 +195,7 @@ impl Run<'_> {
             sentences: self.training.len(),
             tokens: lengths.iter().sum(),
             pairs: None,
+            teacher: None,
         };
         Ok(Outcome { summary, epochs: progress.epochs, steps: progress.steps, timings, run: progress.run })
     }
@@ -216,7 +219,7 @@ impl Run<'_> {
                 .enumerate()
                 .map(|(place, indices)| Sentences {
                     ids: indices.iter().map(|&index| &self.training[index].input_ids[..]).collect(),
-                    labels: indices.iter().map(|&index| self.training[index].label).collect(),
+                    targets: indices.iter().map(|&index| self.target(index)).collect(),
                     seed: derived_seed(self.seed, "dropout", (number * self.train.accumulate + place) as u64),
                 })
                 .collect();
@@ -296,6 +299,10 @@ impl Run<'_> {
         let saved = Saved { progress, weights, moments: optimizer.tensors()? };
         state.keep(&saved, is_best.then_some(&save as &SaveCheckpoint<'_>))?;
         Ok((saved.progress, is_best))
+    }
+
+    fn target(&self, index: usize) -> Target {
+        Target { label: self.training[index].label, taught: self.taught.map(|taught| taught[index]) }
     }
 
     fn patience_is_out(&self, progress: &Progress) -> bool {

@@ -393,7 +393,7 @@ impl<'a> Bench<'a> {
 }
 
 /// What the yardstick does, as parameters of `train`: `[CLS]` through the pooler, and the rest as its comment says.
-pub const SAME: [&str; 27] = [
+pub const SAME: [&str; 28] = [
     "compute.device=flex",
     "model.pooling=cls",
     "model.freeze_embeddings=false",
@@ -412,6 +412,7 @@ pub const SAME: [&str; 27] = [
     "train.epsilon=1.0e-8",
     "train.clip_norm=1.0",
     "train.label_smoothing=0.0",
+    "train.teacher_weight=0.0",
     "train.class_weights=none",
     "train.select_by=mcc",
     "train.patience=0",

@@ -9,7 +9,7 @@ use wellformed_core::label::Label;
 use wellformed_core::params::DeviceKind;
 use wellformed_model::batch::Batch;
 use wellformed_model::device::open;
-use wellformed_train::objective::Objective;
+use wellformed_train::objective::{Objective, Target};
 use wellformed_train::optimizer::AdamW;
 use wellformed_train::parallel::{self, Devices};
 use wellformed_train::schedule::LearningRate;
@@ -26,6 +26,8 @@ struct Fixture {
 struct Sentences {
     sequences: Vec<Vec<i32>>,
     labels: Vec<usize>,
+    /// A teacher's probabilities of *acceptable*.
+    taught: Vec<f32>,
 }
 
 #[derive(Deserialize)]
@@ -100,7 +102,9 @@ fn check(batches: &[Sentences], case: &Case, (kind, count): (DeviceKind, usize),
         let sentences = &batches[step % batches.len()];
         let batch = parallel::Sentences {
             ids: sentences.sequences.iter().map(|ids| &ids[..]).collect(),
-            labels: sentences.labels.iter().map(label).collect(),
+            targets: (sentences.labels.iter().zip(&sentences.taught))
+                .map(|(index, &taught)| Target { label: label(index), taught: Some(taught) })
+                .collect(),
             seed: step as u64,
         };
         let (grads, loss) = devices.gradients(&classifier, &objective, &[batch], &mut |_| {}).unwrap();

@@ -53,7 +53,7 @@ fn train(stage: &TrainStage, (kind, count): (DeviceKind, usize), steps: &[&[usiz
                 let batch: Vec<&Example> = endless.by_ref().take(size).collect();
                 Sentences {
                     ids: batch.iter().map(|example| &example.input_ids[..]).collect(),
-                    labels: batch.iter().map(|example| example.label).collect(),
+                    targets: batch.iter().map(|example| example.label.into()).collect(),
                     seed: (10 * step + place) as u64,
                 }
             })
@@ -175,7 +175,7 @@ fn each_device_drops_something_else() {
         let loss = |count: usize| {
             let sentence = example("train", 1);
             let batch =
-                Sentences { ids: vec![&sentence.input_ids; count], labels: vec![sentence.label; count], seed: 5 };
+                Sentences { ids: vec![&sentence.input_ids; count], targets: vec![sentence.label.into(); count], seed: 5 };
             let devices = Devices::new(&chosen, count, stage.train.precision).unwrap();
             let (_, loss) = devices.gradients(&classifier, &objective, &[batch], &mut |_| {}).unwrap();
             loss.into_data().try_into_vec::<f32>().unwrap()[0]

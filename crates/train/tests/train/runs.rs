@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
+use wellformed_core::dataset::{read_examples, write_examples};
+use wellformed_core::label::Label;
 
 use crate::support::{contents, manifest, project};
 
@@ -116,6 +118,54 @@ fn more_devices_than_there_are_sentences_in_a_batch_are_refused() {
         assert!(!output.status.success());
         assert!(text(&output).contains(&format!("{found}, but must be from 1 to train.batch_size, which is 16")));
     }
+}
+
+/// A project with a teacher that knows the task, in which every label of the training data is wrong.
+fn taught() -> TempDir {
+    let folder = trained(&[]);
+    fs::rename(folder.path().join("models/checkpoint"), folder.path().join("models/teacher")).unwrap();
+    let path = folder.path().join("data/prepared/train.parquet");
+    let mut examples = read_examples(&path).unwrap();
+    for example in &mut examples {
+        example.label = Label::from_index(1 - example.label.index()).unwrap();
+    }
+    write_examples(&path, &examples).unwrap();
+    folder
+}
+
+#[test]
+fn what_is_learned_from_the_teacher_and_from_the_labels_is_as_the_weight_says() {
+    let folder = taught();
+    let mcc = |weight: &str| {
+        let output = train(folder.path(), &[weight]);
+        assert!(output.status.success(), "{}", text(&output));
+        let metrics = json(&folder.path().join("reports/train/metrics.json"));
+        assert_eq!(metrics["teacher"].is_null(), weight.ends_with("=0.0"), "{metrics}");
+        if let Some(teacher) = metrics["teacher"]["tune_mcc"].as_f64() {
+            assert!(teacher > 0.9, "{metrics}");
+        }
+        let history = json(&folder.path().join("reports/train/history.json"));
+        history.as_array().unwrap().last().unwrap()["tune_mcc"].as_f64().unwrap()
+    };
+    assert!(mcc("train.teacher_weight=1.0") > 0.9);
+    assert!(mcc("train.teacher_weight=0.0") < -0.9);
+}
+
+#[test]
+fn a_teacher_that_is_not_there_or_reads_other_tokens_is_refused_with_what_to_do() {
+    let folder = taught();
+    let refused = || {
+        let output = train(folder.path(), &["train.teacher_weight=0.5"]);
+        assert!(!output.status.success());
+        assert!(!folder.path().join("models/checkpoint").exists());
+        text(&output)
+    };
+    fs::write(folder.path().join("models/teacher/tokenizer.json"), "[]").unwrap();
+    let said = refused();
+    assert!(said.contains("models/base/tokenizer.json and models/teacher/tokenizer.json differ"), "{said}");
+    fs::remove_dir_all(folder.path().join("models/teacher")).unwrap();
+    let said = refused();
+    assert!(said.contains("models/teacher holds no teacher: copy models/checkpoint of a bigger model there"), "{said}");
 }
 
 #[test]
