@@ -330,7 +330,8 @@ fn dvc_yaml_tracks_the_pinned_versions_that_each_stage_is_built_from() {
 }
 
 /// What no stage writes, because people put it there, and the stage that reads it.
-const BROUGHT: [(&str, &str); 2] = [("prepare", "data/extra"), ("train", "models/teacher")];
+const BROUGHT: [(&str, &str); 3] =
+    [("prepare", "data/extra"), ("fetch", "models/teacher"), ("train", "models/teacher")];
 
 #[test]
 fn stages_hand_data_on_through_files_and_nothing_else() {

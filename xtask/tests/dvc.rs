@@ -339,6 +339,31 @@ fn labelled_sentences_in_data_extra_are_trained_on() {
 
 #[test]
 #[ignore = "needs .venv and the stages' binaries; `cargo xtask test` runs it"]
+fn a_smaller_model_is_cut_out_of_the_teacher_that_was_put_there_and_learns_from_it() {
+    let copy = finished().clone_without_data();
+    copy.dvc(&["cache", "dir", "--local", finished().path().join(".dvc/cache").to_str().unwrap()]);
+    copy.dvc(&["checkout"]);
+    let teacher = copy.path().join("models/teacher");
+    for name in ["model.safetensors", "classifier.json", "config.json", "tokenizer.json"] {
+        fs::copy(copy.path().join("models/checkpoint").join(name), teacher.join(name)).unwrap();
+        copy.dvc(&["add", teacher.join(name).to_str().unwrap()]);
+    }
+    // The teacher is as small as can be.
+    preset::apply(copy.path(), &["tiny".to_owned()], &["model.layers=1".to_owned()]).unwrap();
+    let run = copy.dvc(&["repro", "train"]);
+    assert!(run.contains("Running stage 'fetch'") && run.contains("Running stage 'train'"), "{run}");
+    assert_eq!(copy.read("models/base/config.json"), copy.read("models/teacher/config.json"));
+    let metrics: Value = serde_json::from_str(&copy.read("reports/train/metrics.json")).unwrap();
+    assert!(metrics["teacher"]["tune_mcc"].is_f64() && metrics["pairs"].is_null(), "{metrics}");
+    let again = copy.dvc(&["repro", "train"]);
+    assert!(!again.contains("Running stage"), "{again}");
+    // The weights stay out of git; what DVC knows of them does not.
+    let changed = git(copy.path(), &["status", "--porcelain", "--untracked-files=all", "models"]);
+    assert!(changed.contains("model.safetensors.dvc") && !changed.contains("model.safetensors\n"), "{changed}");
+}
+
+#[test]
+#[ignore = "needs .venv and the stages' binaries; `cargo xtask test` runs it"]
 fn a_queued_sweep_runs_every_value_and_leaves_the_workspace_alone() {
     let copy = finished().clone_without_data();
     copy.dvc(&["cache", "dir", "--local", finished().path().join(".dvc/cache").to_str().unwrap()]);

@@ -34,7 +34,7 @@ fn every_split_has_its_line_and_no_sentence_is_printed() {
     assert!(lines[1].starts_with("tune: 9 sentences, "), "{said}");
     assert!(lines[2].starts_with("validation: 10 sentences, 60.0 % acceptable, "), "{said}");
     assert!(lines[3].starts_with("phenomena: "), "{said}");
-    assert!(lines[5].starts_with("pairs: 19200 of the grammar and "), "{said}");
+    assert!(lines[5].starts_with("pairs: 32000 of the grammar and "), "{said}");
     assert!(!said.contains("mat") && output.stderr.is_empty(), "no bar without a terminal: {}", text(&output.stderr));
 }
 
