@@ -161,7 +161,10 @@ fn a_line_of_another_form_is_named_by_its_number() {
 fn every_preset_is_the_committed_file_with_its_values_and_is_valid() {
     let presets = Preset::all(&root()).unwrap();
     let names: Vec<&str> = presets.iter().map(|preset| preset.name.as_str()).collect();
-    assert_eq!(names, ["bert-tiny", "debug", "electra-small", "gpu", "minilm", "roberta-base", "scratch", "starter", "tiny"]);
+    assert_eq!(
+        names,
+        ["bert-tiny", "debug", "electra-small", "gpu", "minilm", "roberta-base", "scratch", "starter", "tiny"]
+    );
     for preset in presets {
         assert!(preset.purpose.len() > 20, "{} says what it is for", preset.name);
         let folder = tempfile::tempdir().unwrap();

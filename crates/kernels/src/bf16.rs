@@ -74,7 +74,7 @@ fn has_pairs(_: Isa) -> bool {
 #[derive(Debug, Clone)]
 pub struct Rows {
     engine: Engine,
-    rows: usize,
+    count: usize,
     depth: usize,
     /// `[rows, pairs]`: two numbers each, the first in the lower half.
     pairs: Vec<u32>,
@@ -166,7 +166,6 @@ versions! {
 
 versions! {
     /// [`pairs_of_rows`] without the instruction.
-    #[expect(clippy::needless_range_loop, reason = "for the reason given in `crate::vector`")]
     fn rest_of_rows(above: &[f32], below: &[f32], pairs: &mut [u32]) {
         let (above, below) = (&above[..pairs.len()], &below[..pairs.len()]);
         for at in 0..pairs.len() {
@@ -178,7 +177,6 @@ versions! {
 versions! {
     /// The two numbers of every pair in 32 bits, the second one first: the order in which the instruction for pairs
     /// adds their products.
-    #[expect(clippy::needless_range_loop, reason = "for the reason given in `crate::vector`")]
     fn unpair(pairs: &[u32], floats: &mut [f32]) {
         let floats = &mut floats.as_chunks_mut::<2>().0[..pairs.len()];
         for at in 0..pairs.len() {
@@ -198,11 +196,9 @@ fn transpose(engine: Engine, block: &mut [[u32; BLOCK]; BLOCK]) {
         }
         return;
     }
-    for row in 0..BLOCK {
-        for column in 0..row {
-            let above = block[column][row];
-            block[column][row] = std::mem::replace(&mut block[row][column], above);
-        }
+    let before = *block;
+    for (row, numbers) in block.iter_mut().enumerate() {
+        *numbers = before.map(|column| column[row]);
     }
 }
 
@@ -269,14 +265,14 @@ impl Rows {
 
     fn of_pairs(engine: Engine, rows: usize, depth: usize, pairs: Vec<u32>) -> Self {
         if engine.paired {
-            return Self { engine, rows, depth, pairs, floats: Vec::new() };
+            return Self { engine, count: rows, depth, pairs, floats: Vec::new() };
         }
         let mut floats = vec![0.0; 2 * pairs.len()];
         let chunk = 1 << 14;
         floats.par_chunks_mut(2 * chunk).zip(pairs.par_chunks(chunk)).for_each(|(floats, pairs)| {
             unpair(engine.isa, pairs, floats);
         });
-        Self { engine, rows, depth, pairs: Vec::new(), floats }
+        Self { engine, count: rows, depth, pairs: Vec::new(), floats }
     }
 
     /// `self · right`, row-major `[rows, columns]`.
@@ -286,7 +282,7 @@ impl Rows {
     /// When the depths differ or `output` is not that long.
     pub fn multiply(&self, right: &Panels, output: &mut [f32]) {
         assert_eq!((self.depth, self.engine), (right.depth, right.engine), "both sides of a product");
-        assert_eq!(output.len(), self.rows * right.columns, "output of a product");
+        assert_eq!(output.len(), self.count * right.columns, "output of a product");
         let stride = self.depth.div_ceil(2);
         output.par_chunks_mut(right.columns * SHARE).enumerate().for_each(|(share, output)| {
             let rows = output.len() / right.columns;
@@ -419,14 +415,7 @@ impl Panels {
 }
 
 /// One tile: at most [`crate::ROWS`] rows of pairs by one panel; output rows are `stride` apart.
-fn tile_of_pairs(
-    rows: usize,
-    input: &[u32],
-    pairs: usize,
-    panel: &[Line<u32, 16>],
-    output: &mut [f32],
-    stride: usize,
-) {
+fn tile_of_pairs(rows: usize, input: &[u32], pairs: usize, panel: &[Line<u32, 16>], output: &mut [f32], stride: usize) {
     assert!(
         (1..=crate::ROWS).contains(&rows)
             && input.len() >= rows * pairs
@@ -506,6 +495,9 @@ mod x86 {
     /// The processor has AVX-512.
     #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
     pub(super) unsafe fn transpose(block: &mut [[u32; BLOCK]; BLOCK]) {
+        /// Quarters 0 and 2 of two registers, and 1 and 3.
+        const EVEN: i32 = 0b10_00_10_00;
+        const ODD: i32 = 0b11_01_11_01;
         // SAFETY: loads and stores are of whole rows.
         unsafe {
             let mut twos = [_mm512_setzero_si512(); BLOCK];
@@ -524,14 +516,8 @@ mod x86 {
             }
             for at in 0..4 {
                 let [first, second, third, fourth] = [fours[at], fours[at + 4], fours[at + 8], fours[at + 12]];
-                const EVEN: i32 = 0b10_00_10_00;
-                const ODD: i32 = 0b11_01_11_01;
-                let even = (
-                    _mm512_shuffle_i32x4::<EVEN>(first, second),
-                    _mm512_shuffle_i32x4::<EVEN>(third, fourth),
-                );
-                let odd =
-                    (_mm512_shuffle_i32x4::<ODD>(first, second), _mm512_shuffle_i32x4::<ODD>(third, fourth));
+                let even = (_mm512_shuffle_i32x4::<EVEN>(first, second), _mm512_shuffle_i32x4::<EVEN>(third, fourth));
+                let odd = (_mm512_shuffle_i32x4::<ODD>(first, second), _mm512_shuffle_i32x4::<ODD>(third, fourth));
                 let mut store = |row: usize, quarters| _mm512_storeu_si512(block[row].as_mut_ptr().cast(), quarters);
                 store(at, _mm512_shuffle_i32x4::<EVEN>(even.0, even.1));
                 store(at + 4, _mm512_shuffle_i32x4::<EVEN>(odd.0, odd.1));
@@ -546,14 +532,7 @@ mod x86 {
     /// The processor has AVX-512 BF16. `a` holds `rows` rows of `k` pairs, `b` an aligned panel of `k` rows of 32
     /// pairs, `c` `rows` rows of 32 numbers, `stride` apart.
     #[target_feature(enable = "avx512f,avx512bf16")]
-    pub(super) unsafe fn avx512(
-        rows: usize,
-        a: *const u32,
-        k: usize,
-        b: *const u32,
-        c: *mut f32,
-        stride: usize,
-    ) {
+    pub(super) unsafe fn avx512(rows: usize, a: *const u32, k: usize, b: *const u32, c: *mut f32, stride: usize) {
         // SAFETY: as above.
         unsafe { with_rows!(rows, tile(a, k, b, c, stride)) }
     }

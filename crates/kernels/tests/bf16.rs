@@ -38,7 +38,12 @@ const SHAPES: [(usize, usize, usize); 11] = [
 ];
 
 /// The four ways to the same product.
-fn products(engine: Engine, left: &[f32], right: &[f32], (rows, depth, columns): (usize, usize, usize)) -> [Vec<f32>; 4] {
+fn products(
+    engine: Engine,
+    left: &[f32],
+    right: &[f32],
+    (rows, depth, columns): (usize, usize, usize),
+) -> [Vec<f32>; 4] {
     let (standing_left, standing_right) = (transposed(left, rows, depth), transposed(right, depth, columns));
     let lefts = [Rows::new(engine, left, depth), Rows::transposed(engine, &standing_left, rows)];
     let rights = [Panels::new(engine, right, columns), Panels::transposed(engine, &standing_right, depth)];
@@ -74,9 +79,9 @@ fn every_processor_comes_to_the_same_bits() {
     let bits = |output: Vec<f32>| output.into_iter().map(f32::to_bits).collect::<Vec<_>>();
     for shape @ (rows, depth, columns) in SHAPES {
         let (left, right) = (numbers(rows * depth, 3), numbers(depth * columns, 4));
-        let mut all = Engine::available().into_iter().flat_map(|engine| {
-            products(engine, &left, &right, shape).map(|output| (engine.name(), bits(output)))
-        });
+        let mut all = Engine::available()
+            .into_iter()
+            .flat_map(|engine| products(engine, &left, &right, shape).map(|output| (engine.name(), bits(output))));
         let (first, expected) = all.next().expect("plain Rust is always there");
         for (name, found) in all {
             assert!(found == expected, "{shape:?}: {name} and {first} differ");
@@ -88,8 +93,24 @@ fn every_processor_comes_to_the_same_bits() {
 fn numbers_are_rounded_to_the_nearest_and_halves_to_even() {
     // Just below, at and just above the middle between two neighbours, of both kinds; the largest numbers; no numbers.
     let special = [
-        0x3f80_7fff, 0x3f80_8000, 0x3f80_8001, 0x3f81_7fff, 0x3f81_8000, 0x3f81_8001, 0x7f7f_ffff, 0xff7f_ffff, 0x7f7f_0000,
-        0x0000_0000, 0x8000_0000, 0x7f80_0000, 0xff80_0000, 0x7fc0_0000, 0xffff_ffff, 0x7f80_0001, 0x0080_0000, 0x0100_7fff,
+        0x3f80_7fff,
+        0x3f80_8000,
+        0x3f80_8001,
+        0x3f81_7fff,
+        0x3f81_8000,
+        0x3f81_8001,
+        0x7f7f_ffff,
+        0xff7f_ffff,
+        0x7f7f_0000,
+        0x0000_0000,
+        0x8000_0000,
+        0x7f80_0000,
+        0xff80_0000,
+        0x7fc0_0000,
+        0xffff_ffff,
+        0x7f80_0001,
+        0x0080_0000,
+        0x0100_7fff,
     ];
     let values: Vec<f32> = special.into_iter().map(f32::from_bits).collect();
     for engine in Engine::available() {

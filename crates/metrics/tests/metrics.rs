@@ -4,7 +4,8 @@
 use serde_json::Value;
 use wellformed_metrics::{
     Confusion, MetricError, Scores, average_precision, bootstrap, brier_score, calibration_error_by_chance,
-    expected_calibration_error, fit_temperature, log_loss, precision_recall_curve, probability, reliability, roc_auc, roc_curve, softmax2,
+    expected_calibration_error, fit_temperature, log_loss, precision_recall_curve, probability, reliability, roc_auc,
+    roc_curve, softmax2,
 };
 
 const BINS: usize = 10;

@@ -178,8 +178,14 @@ fn dropout_is_a_function_of_the_seed_and_off_at_inference() {
     let params = params(Pooling::Mean, 0.3);
     let classifier = classifier(Activation::Gelu, &params, true).train(&params);
     let logits = |mode| classifier.forward(&batch(), mode).into_data().try_into_vec::<f32>().unwrap();
-    assert_eq!(logits(Mode::Training { seed: 1, precision: TrainPrecision::Fp32 }), logits(Mode::Training { seed: 1, precision: TrainPrecision::Fp32 }));
-    assert_ne!(logits(Mode::Training { seed: 1, precision: TrainPrecision::Fp32 }), logits(Mode::Training { seed: 2, precision: TrainPrecision::Fp32 }));
+    assert_eq!(
+        logits(Mode::Training { seed: 1, precision: TrainPrecision::Fp32 }),
+        logits(Mode::Training { seed: 1, precision: TrainPrecision::Fp32 })
+    );
+    assert_ne!(
+        logits(Mode::Training { seed: 1, precision: TrainPrecision::Fp32 }),
+        logits(Mode::Training { seed: 2, precision: TrainPrecision::Fp32 })
+    );
     assert_ne!(logits(Mode::Training { seed: 1, precision: TrainPrecision::Fp32 }), logits(Mode::Inference));
 }
 
@@ -206,7 +212,11 @@ fn a_frozen_layer_gets_no_gradient_and_the_rest_the_same_as_before() {
     let frozen = ModelParams { freeze_embeddings: true, freeze_layers: 1, ..free.clone() };
     for fused in [true, false] {
         let gradients_of = |params| {
-            gradients(&classifier(Activation::Gelu, params, fused).train(params), Mode::Training { seed: 1, precision: TrainPrecision::Fp32 }).1
+            gradients(
+                &classifier(Activation::Gelu, params, fused).train(params),
+                Mode::Training { seed: 1, precision: TrainPrecision::Fp32 },
+            )
+            .1
         };
         let (free, frozen) = (gradients_of(&free), gradients_of(&frozen));
         assert!(!frozen.keys().any(|name| name.starts_with("embeddings.") || name.starts_with("encoder.layer.0.")));

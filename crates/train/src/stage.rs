@@ -122,7 +122,16 @@ fn run_on(chosen: &Chosen, stage: &TrainStage, journal: &Journal, places: &Place
             let stage = TrainStage { seed: derived_seed(stage.seed, "pairs", 0), train, ..stage.clone() };
             let fingerprint = fingerprint(&stage, chosen.kind.name(), places, &[&pairs_path, &tune_path])?;
             let (journal, seed, train) = (&Journal::off(), stage.seed, &stage.train);
-            let run = Run { name: "pairs, ", seed, train, training: &pairs, taught: None, journal, fingerprint, ..run.clone() };
+            let run = Run {
+                name: "pairs, ",
+                seed,
+                train,
+                training: &pairs,
+                taught: None,
+                journal,
+                fingerprint,
+                ..run.clone()
+            };
             begin(&run, classifier, &pairs_state)?
         }
     };

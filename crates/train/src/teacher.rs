@@ -64,7 +64,8 @@ impl Teacher {
         let labels: Vec<bool> = tune.iter().map(|example| example.label == Label::Acceptable).collect();
         let predictions: Vec<bool> = on_tune.iter().map(|[no, yes]| yes > no).collect();
         let temperature = fit_temperature(&labels, &on_tune)?.unwrap_or(1.0);
-        let probabilities = logits(training)?.into_iter().map(|logits| probability(logits, temperature) as f32).collect();
+        let probabilities =
+            logits(training)?.into_iter().map(|logits| probability(logits, temperature) as f32).collect();
         let tune_mcc = rounded(Confusion::of(&labels, &predictions)?.mcc());
         Ok(Self { probabilities, told: history::Teacher { tune_mcc, temperature: rounded(temperature) } })
     }

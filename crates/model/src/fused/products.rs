@@ -64,7 +64,9 @@ impl<'a> Operand<'a> {
     pub(super) fn times(&self, right: &Operand<'_>) -> FlexTensor {
         match self.arithmetic {
             Arithmetic::Single => Flex::float_matmul(self.tensor.clone(), right.tensor.clone()),
-            Arithmetic::Rounded(engine) => multiply(self.left(engine), right.right(engine), self.rows(), right.columns()),
+            Arithmetic::Rounded(engine) => {
+                multiply(self.left(engine), right.right(engine), self.rows(), right.columns())
+            }
         }
     }
 

@@ -174,8 +174,11 @@ fn each_device_drops_something_else() {
         let classifier = small_bert(&stage, &chosen);
         let loss = |count: usize| {
             let sentence = example("train", 1);
-            let batch =
-                Sentences { ids: vec![&sentence.input_ids; count], targets: vec![sentence.label.into(); count], seed: 5 };
+            let batch = Sentences {
+                ids: vec![&sentence.input_ids; count],
+                targets: vec![sentence.label.into(); count],
+                seed: 5,
+            };
             let devices = Devices::new(&chosen, count, stage.train.precision).unwrap();
             let (_, loss) = devices.gradients(&classifier, &objective, &[batch], &mut |_| {}).unwrap();
             loss.into_data().try_into_vec::<f32>().unwrap()[0]
