@@ -213,7 +213,9 @@ fn a_second_repro_does_nothing_and_a_changed_parameter_runs_only_what_reads_it()
 #[ignore = "needs .venv and the stages' binaries; `cargo xtask test` runs it"]
 fn differences_show_in_a_clone_without_data() {
     let clone = finished().clone_without_data();
-    assert!(!clone.path().join("data/raw").exists() && !clone.path().join("models").exists());
+    for folder in ["data/raw", "data/prepared", "models/base", "models/checkpoint", "models/bundle"] {
+        assert!(!clone.path().join(folder).exists(), "{folder}");
+    }
 
     let metrics = clone.json(&["metrics", "show", "--json"]);
     let files = metrics[""]["data"].as_object().unwrap();

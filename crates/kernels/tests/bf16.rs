@@ -3,20 +3,11 @@
 #![cfg(feature = "training")]
 #![allow(missing_docs, reason = "a test")]
 
-use half::bf16;
-use wellformed_kernels::bf16::{Engine, Panels, Rows};
+mod support;
 
-/// Reproducible numbers in −1…1.
-fn numbers(count: usize, seed: u64) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-    };
-    (0..count).map(|_| next()).collect()
-}
+use half::bf16;
+use support::numbers;
+use wellformed_kernels::bf16::{Engine, Panels, Rows};
 
 fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     (0..rows * columns).map(|at| values[at % rows * columns + at / rows]).collect()

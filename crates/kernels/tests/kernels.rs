@@ -2,19 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(missing_docs, reason = "a test")]
 
-use wellformed_kernels::{Isa, f32 as float, i8 as byte, vector};
+mod support;
 
-/// Reproducible numbers in −1…1.
-fn numbers(count: usize, seed: u64) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-    };
-    (0..count).map(|_| next()).collect()
-}
+use support::numbers;
+use wellformed_kernels::{Isa, f32 as float, i8 as byte, vector};
 
 fn bytes(count: usize, seed: u64) -> Vec<i8> {
     numbers(count, seed).into_iter().map(|x| (x * 127.0).round() as i8).collect()
