@@ -4,8 +4,9 @@
 Fine-tunes a BERT on prepared data the ordinary way: pooler and linear classifier, AdamW without decay of biases and
 layer norms, linear schedule with 6 % warm-up, gradients clipped to norm 1, batches of similar length padded to their
 longest sentence. With --pad 128 every batch is padded to 128 tokens instead, as transformers' examples do with
-padding="max_length". With --bf16 the forward pass runs under autocast, PyTorch's mixed precision. Prints one JSON object
-per epoch; sentences per second are counted over the training part alone, without tokenising and without evaluation.
+padding="max_length". With --bf16 the forward pass runs under autocast, PyTorch's mixed precision. Prints one JSON
+object per epoch; sentences per second are counted over the training part alone, without tokenising and without
+evaluation.
 
     .venv-bench/bin/python bench/torch_train.py --data data/prepared --base models/base --layers 4 --epochs 1
 """
