@@ -307,6 +307,16 @@ pub enum TrainPrecision {
     Bf16,
 }
 
+impl TrainPrecision {
+    /// The name in parameters and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fp32 => "fp32",
+            Self::Bf16 => "bf16",
+        }
+    }
+}
+
 /// The shape of the learning rate over a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -1,4 +1,4 @@
-//! Matrix products of numbers rounded to bfloat16, added up in 32 bits: what training on mixed precision computes.
+//! Matrix products of numbers rounded to bfloat16, added up in 32 bits: what training in mixed precision computes.
 //!
 //! A bfloat16 is the upper half of a 32-bit number: the same exponents, 8 bits of precision instead of 24. Two of them
 //! lie side by side in 32 bits, so one instruction (`vdpbf16ps`, AVX-512 BF16: AMD since 2022, Intel's Cooper Lake and
@@ -17,7 +17,7 @@ use crate::aligned::Line;
 use crate::f32::tile as tile_of_floats;
 use crate::isa::{Isa, Kind};
 use crate::vector::versions;
-use crate::{PANEL, tiles};
+use crate::{PANEL, each_tile};
 
 /// Pairs in a register, and rows and columns of a block of pairs that is transposed as one.
 const BLOCK: usize = 16;
@@ -49,12 +49,7 @@ impl Engine {
         all
     }
 
-    /// Whether the processor has an instruction for bfloat16, so that products are faster than in 32 bits.
-    pub fn is_fast(self) -> bool {
-        self.paired
-    }
-
-    /// The name, for logs.
+    /// The name, for messages.
     pub fn name(self) -> &'static str {
         if self.paired { "avx512-bf16" } else { self.isa.name() }
     }
@@ -305,31 +300,6 @@ impl Rows {
                 }
             }
         });
-    }
-}
-
-/// Calls `tile(first row, rows, output, stride)` for every tile of a panel. A panel that is not full goes through a
-/// place of its own.
-fn each_tile(
-    rows: usize,
-    panel: usize,
-    columns: usize,
-    output: &mut [f32],
-    tile: impl Fn(usize, usize, &mut [f32], usize),
-) {
-    let first = panel * PANEL;
-    let width = PANEL.min(columns - first);
-    for (from, to) in tiles(rows) {
-        if width == PANEL {
-            let end = (to - 1) * columns + first + PANEL;
-            tile(from, to - from, &mut output[from * columns + first..end], columns);
-        } else {
-            let mut whole = [0.0; crate::ROWS * PANEL];
-            tile(from, to - from, &mut whole, PANEL);
-            for (row, values) in whole.chunks_exact(PANEL).take(to - from).enumerate() {
-                output[(from + row) * columns + first..][..width].copy_from_slice(&values[..width]);
-            }
-        }
     }
 }
 

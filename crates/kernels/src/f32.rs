@@ -3,7 +3,7 @@
 use crate::aligned::LineF32;
 use crate::isa::{Isa, Kind};
 use crate::lanes::{Portable, mac};
-use crate::{PANEL, tiles};
+use crate::{PANEL, each_tile};
 
 /// A matrix `[inputs, outputs]` in panels of 32 columns, and its bias.
 #[derive(Debug, Clone)]
@@ -62,24 +62,11 @@ impl Matrix {
         assert_eq!(input.len(), rows * self.inputs, "input of a product");
         assert_eq!(output.len(), rows * self.outputs, "output of a product");
         for (panel, lines) in self.panels.chunks_exact(self.inputs * 2).enumerate() {
-            let first = panel * PANEL;
-            let width = PANEL.min(self.outputs - first);
-            let bias = &self.bias[first..first + PANEL];
-            for (from, to) in tiles(rows) {
-                let input = &input[from * self.inputs..to * self.inputs];
-                if width == PANEL {
-                    let end = (to - 1) * self.outputs + first + PANEL;
-                    let output = &mut output[from * self.outputs + first..end];
-                    tile(self.isa, to - from, input, self.inputs, lines, bias, output, self.outputs);
-                } else {
-                    let mut whole = [0.0; crate::ROWS * PANEL];
-                    tile(self.isa, to - from, input, self.inputs, lines, bias, &mut whole, PANEL);
-                    for (row, values) in whole.chunks_exact(PANEL).take(to - from).enumerate() {
-                        let start = (from + row) * self.outputs + first;
-                        output[start..start + width].copy_from_slice(&values[..width]);
-                    }
-                }
-            }
+            let bias = &self.bias[panel * PANEL..][..PANEL];
+            each_tile(rows, panel, self.outputs, output, |from, rows, output, stride| {
+                let input = &input[from * self.inputs..][..rows * self.inputs];
+                tile(self.isa, rows, input, self.inputs, lines, bias, output, stride);
+            });
         }
     }
 }

@@ -7,7 +7,7 @@
 use crate::aligned::{Line, LineI8, LineI16};
 use crate::isa::{Isa, Kind};
 use crate::vector::versions;
-use crate::{PANEL, tiles};
+use crate::{PANEL, each_tile};
 
 /// The smallest max|x| that a row is scaled by; below, it is all zeros.
 pub const SMALLEST: f32 = 1e-10;
@@ -147,22 +147,9 @@ impl Matrix {
         assert_eq!(input.stride, stride(self.inputs), "input of a product");
         assert_eq!(output.len(), rows * self.outputs, "output of a product");
         for panel in 0..self.outputs.div_ceil(PANEL) {
-            let first = panel * PANEL;
-            let width = PANEL.min(self.outputs - first);
-            for (from, to) in tiles(rows) {
-                if width == PANEL {
-                    let end = (to - 1) * self.outputs + first + PANEL;
-                    let output = &mut output[from * self.outputs + first..end];
-                    self.tile(input, from, to, panel, output, self.outputs);
-                } else {
-                    let mut whole = [0.0; crate::ROWS * PANEL];
-                    self.tile(input, from, to, panel, &mut whole, PANEL);
-                    for (row, values) in whole.chunks_exact(PANEL).take(to - from).enumerate() {
-                        let start = (from + row) * self.outputs + first;
-                        output[start..start + width].copy_from_slice(&values[..width]);
-                    }
-                }
-            }
+            each_tile(rows, panel, self.outputs, output, |from, rows, output, stride| {
+                self.tile(input, from, from + rows, panel, output, stride);
+            });
         }
     }
 

@@ -8,6 +8,7 @@
 //! | `bf16` | products of numbers rounded to bfloat16, for training (feature `training`) |
 //! | [`vector`] | layer norm, activations, attention |
 //! | [`mapped`] | a file as bytes, without reading it |
+//! | `memory` | the allocator's memory, for training (feature `training`) |
 //!
 //! This is the only crate of the project with unsafe code, and its interface is safe: slices are checked before a
 //! pointer is made of them, and an [`Isa`] can only be had for instructions that the processor was asked for.
@@ -37,9 +38,34 @@ pub(crate) const PANEL: usize = 32;
 pub(crate) const ROWS: usize = 12;
 
 /// Splits `rows` into tiles of at most [`ROWS`], as even as can be: two tiles of 7 are faster than 12 and 2.
-pub(crate) fn tiles(rows: usize) -> impl Iterator<Item = (usize, usize)> {
+fn tiles(rows: usize) -> impl Iterator<Item = (usize, usize)> {
     let count = rows.div_ceil(ROWS).max(1);
     (0..count).map(move |tile| (tile * rows / count, (tile + 1) * rows / count)).filter(|(from, to)| from < to)
+}
+
+/// Calls `tile(first row, rows, output, stride)` for every tile of a panel, with the part of the row-major
+/// `[rows, columns]` `output` that begins at the tile. A panel that is not full goes through a place of its own.
+pub(crate) fn each_tile(
+    rows: usize,
+    panel: usize,
+    columns: usize,
+    output: &mut [f32],
+    tile: impl Fn(usize, usize, &mut [f32], usize),
+) {
+    let first = panel * PANEL;
+    let width = PANEL.min(columns - first);
+    for (from, to) in tiles(rows) {
+        if width == PANEL {
+            let end = (to - 1) * columns + first + PANEL;
+            tile(from, to - from, &mut output[from * columns + first..end], columns);
+        } else {
+            let mut whole = [0.0; ROWS * PANEL];
+            tile(from, to - from, &mut whole, PANEL);
+            for (row, values) in whole.chunks_exact(PANEL).take(to - from).enumerate() {
+                output[(from + row) * columns + first..][..width].copy_from_slice(&values[..width]);
+            }
+        }
+    }
 }
 
 /// Calls a function whose constant parameter is the number of rows of a tile, 1 to [`ROWS`].

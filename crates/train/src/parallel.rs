@@ -64,6 +64,8 @@ impl Devices {
     ///
     /// When the machine has not that many, or threads cannot be started.
     pub fn new(chosen: &Chosen, count: usize, precision: TrainPrecision) -> Result<Self> {
+        // The layers are fused, and can round, on one device alone.
+        let precision = if chosen.kind == DeviceKind::Flex { precision } else { TrainPrecision::Fp32 };
         let devices = device::several(chosen, count)?;
         let first = chosen.device.clone();
         if count == 1 {
@@ -81,6 +83,11 @@ impl Devices {
             Ok((device, pool.context("cannot start the threads of train.devices")?))
         };
         Ok(Self { first, precision, several: devices.into_iter().enumerate().map(pool).collect::<Result<_>>()? })
+    }
+
+    /// What the encoder's matrix products take in: what was asked for where the device can do it, else 32 bits.
+    pub fn precision(&self) -> TrainPrecision {
+        self.precision
     }
 
     /// Gradient and loss (shape `[1]`) of one optimiser step, on the first device: the mean over the batches.

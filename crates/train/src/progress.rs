@@ -6,6 +6,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::history::Epoch;
 
+/// A bar over the sentences that the teacher judges.
+pub(crate) fn sentences(count: usize) -> ProgressBar {
+    let style = ProgressStyle::with_template("teacher [{bar:30}] {pos}/{len} sentences  {eta} left");
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(count as u64).with_style(style.progress_chars("=> "))
+}
+
 /// One bar over all steps of a run.
 pub(crate) struct Progress {
     bar: ProgressBar,

@@ -145,7 +145,7 @@ fn run_on(chosen: &Chosen, stage: &TrainStage, journal: &Journal, places: &Place
     state.clear()?;
     pairs_state.clear()?;
     let line = format!(
-        "{}: epoch {} of {}, MCC {:.3} and accuracy {:.3} on tune, trained on {}{} ({} of {} parameters)",
+        "{}: epoch {} of {}, MCC {:.3} and accuracy {:.3} on tune, trained on {}{} in {} ({} of {} parameters)",
         places.checkpoint.display(),
         summary.best_epoch,
         summary.epochs,
@@ -153,6 +153,7 @@ fn run_on(chosen: &Chosen, stage: &TrainStage, journal: &Journal, places: &Place
         summary.tune_accuracy,
         if stage.train.devices > 1 { format!("{} × ", stage.train.devices) } else { String::new() },
         chosen.kind.name(),
+        devices.precision().name(),
         summary.trained_parameters,
         summary.parameters,
     );

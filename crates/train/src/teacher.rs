@@ -12,6 +12,7 @@ use wellformed_model::checkpoint::Checkpoint;
 use wellformed_model::device::Chosen;
 
 use crate::history;
+use crate::progress::sentences;
 
 /// What a teacher says of the training data.
 #[derive(Debug, Clone)]
@@ -49,16 +50,17 @@ impl Teacher {
             )
         };
         let checkpoint = Checkpoint::load(folder, chosen).with_context(what_to_do)?;
-        let [own, teachers] = [tokenizer.to_owned(), folder.join("tokenizer.json")];
+        let teachers = folder.join("tokenizer.json");
         ensure!(
-            sha256_file(&own)? == sha256_file(&teachers)?,
+            sha256_file(tokenizer)? == sha256_file(&teachers)?,
             "{} and {} differ, so the teacher would read other tokens: a teacher needs the tokenizer of the base model",
-            own.display(),
+            tokenizer.display(),
             teachers.display()
         );
+        let bar = sentences(training.len() + tune.len());
         let logits = |examples: &[Example]| {
             let sentences: Vec<&[i32]> = examples.iter().map(|example| &example.input_ids[..]).collect();
-            checkpoint.logits(&sentences, batch_size, &mut |_| {})
+            checkpoint.logits(&sentences, batch_size, &mut |read| bar.inc(read as u64))
         };
         let on_tune = logits(tune)?;
         let labels: Vec<bool> = tune.iter().map(|example| example.label == Label::Acceptable).collect();
@@ -66,6 +68,7 @@ impl Teacher {
         let temperature = fit_temperature(&labels, &on_tune)?.unwrap_or(1.0);
         let probabilities =
             logits(training)?.into_iter().map(|logits| probability(logits, temperature) as f32).collect();
+        bar.finish_and_clear();
         let tune_mcc = rounded(Confusion::of(&labels, &predictions)?.mcc());
         Ok(Self { probabilities, told: history::Teacher { tune_mcc, temperature: rounded(temperature) } })
     }

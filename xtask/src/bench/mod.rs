@@ -48,7 +48,7 @@ pub struct Benchmarks {
 #[derive(Debug, Clone, Subcommand)]
 enum What {
     /// Training: an epoch of this project's `train` and of `PyTorch` (`bench/torch_train.py`, in .venv-bench) in turn, on
-    /// models of three shapes; and `PyTorch` with every batch padded to 128 tokens.
+    /// models of three shapes, in 32 bits and in mixed precision; and `PyTorch` with every batch padded to 128 tokens.
     Train(Training),
     /// Inference: this project's engine and ONNX Runtime in Python (`bench/ort_infer.py`, in .venv-onnx) in turn, on the
     /// bundle and on models of other sizes with random weights.

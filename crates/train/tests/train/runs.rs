@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use wellformed_core::dataset::{read_examples, write_examples};
 use wellformed_core::label::Label;
 
-use crate::support::{contents, manifest, project};
+use crate::support::{contents, cpu_devices, manifest, project};
 
 /// Enough to learn the task; the parameters of the project for everything else.
 const SETS: [&str; 7] = [
@@ -69,6 +69,24 @@ fn an_easy_task_is_learned_and_told() {
     let steps = fs::read_to_string(folder.path().join("reports/train/steps.csv")).unwrap();
     assert_eq!(steps.lines().count(), 1 + 4 * 25);
     assert!(!folder.path().join("models/train-state").exists(), "a finished run leaves no state");
+}
+
+#[test]
+fn a_run_says_what_it_computed_in_which_is_32_bits_wherever_nothing_else_can_be_had() {
+    for (device, precision, said) in [
+        ("flex", "bf16", "trained on flex in bf16 "),
+        ("flex", "fp32", "trained on flex in fp32 "),
+        ("ndarray", "bf16", "trained on ndarray in fp32 "),
+    ] {
+        if !cpu_devices().any(|kind| kind.name() == device) {
+            continue;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        project(folder.path());
+        let sets = [format!("compute.device={device}"), format!("train.precision={precision}")];
+        let output = train(folder.path(), &[&sets[0], &sets[1], "train.epochs=1", "train.limit_train_batches=2"]);
+        assert!(output.status.success() && text(&output).contains(said), "{}", text(&output));
+    }
 }
 
 #[test]

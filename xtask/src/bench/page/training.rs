@@ -34,6 +34,21 @@ pub(super) fn section(root: &Path) -> Result<Section> {
         };
         let spreads = [ours.spread("sentences_per_second")?, theirs.spread("sentences_per_second")?];
         speed.row([name.clone()].into_iter().chain(spreads).chain([ratio(first / second)]).chain(padded));
+        let memory = if ours.has("peak_memory_mb") && theirs.has("peak_memory_mb") {
+            let (a, b) = (ours.median("peak_memory_mb")?, theirs.median("peak_memory_mb")?);
+            [format!("{} MB", figure(a)), format!("{} MB", figure(b)), ratio(b / a)]
+        } else {
+            ["—", "—", "—"].map(str::to_owned)
+        };
+        let losses = [ours.number("last_loss")?, theirs.number("last_loss")?].map(|loss| format!("{loss:.3}"));
+        other.row([name.clone()].into_iter().chain(memory).chain(losses));
+        headlines.push(Headline {
+            what: name.clone(),
+            ours: format!("{} sentences/s", figure(first)),
+            instead: format!("PyTorch: {}", figure(second)),
+            ratio: first / second,
+            provisional: report.provisional(),
+        });
         if shape.has("ours_bf16") && shape.has("pytorch_bf16") {
             let [ours, theirs] = [shape.at("ours_bf16"), shape.at("pytorch_bf16")];
             let (fast, other) = (ours.median("sentences_per_second")?, theirs.median("sentences_per_second")?);
@@ -48,21 +63,6 @@ pub(super) fn section(root: &Path) -> Result<Section> {
                 provisional: report.provisional(),
             });
         }
-        let memory = if ours.has("peak_memory_mb") && theirs.has("peak_memory_mb") {
-            let (a, b) = (ours.median("peak_memory_mb")?, theirs.median("peak_memory_mb")?);
-            [format!("{} MB", figure(a)), format!("{} MB", figure(b)), ratio(b / a)]
-        } else {
-            ["—", "—", "—"].map(str::to_owned)
-        };
-        let losses = [ours.number("last_loss")?, theirs.number("last_loss")?].map(|loss| format!("{loss:.3}"));
-        other.row([name.clone()].into_iter().chain(memory).chain(losses));
-        headlines.push(Headline {
-            what: name,
-            ours: format!("{} sentences/s", figure(first)),
-            instead: format!("PyTorch: {}", figure(second)),
-            ratio: first / second,
-            provisional: report.provisional(),
-        });
     }
     let (sentences, tokens) = (all.number("sentences")?, all.number("tokens")?);
     let (batch, batches) = (all.number("batch")?, (sentences / all.number("batch")?).ceil());
