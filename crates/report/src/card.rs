@@ -168,9 +168,10 @@ fn phenomena(run: &Run) -> String {
     rows.sort_by(|a, b| b.accuracy.total_cmp(&a.accuracy).then_with(|| a.name.cmp(&b.name)));
     let mut text = format!(
         "\n### By phenomenon\n\nA check list of {} sentences that the project generates: minimal pairs, half of them \
-         unacceptable, so 0.5 is guessing. The accuracy over all is {}.\n\n| phenomenon | accuracy |\n|---|--:|\n",
+         unacceptable, so 0.5 is guessing. The accuracy over all is {}.{}\n\n| phenomenon | accuracy |\n|---|--:|\n",
         count(part.sentences),
-        measure(part.accuracy)
+        measure(part.accuracy),
+        run.taught_phenomena()
     );
     for row in rows {
         let _ = writeln!(text, "| {} | {:.2} |", row.name.replace('_', " "), row.accuracy);
@@ -203,12 +204,14 @@ fn training(run: &Run) -> String {
         format!("{} of {} parameters trained", count(training.trained_parameters), count(training.parameters))
     };
     let mut text = format!(
-        "\n## Training\n\n{} sentences, {} epochs, {} steps, {trained}; epoch {} was kept. Everything about a run is \
+        "\n## Training\n\n{}{} sentences, {} epochs, {} steps, {trained}; epoch {} was kept. {}Everything about a run is \
          chosen in `params.yaml`; the same parameters on the same device give the same model.\n\n| parameter | value |\n|---|---|\n",
+        training.beforehand(),
         count(training.sentences),
         training.epochs,
         count(training.steps),
-        training.best_epoch
+        training.best_epoch,
+        training.beside_labels()
     );
     for one in &run.parameters {
         let is_told = one.key == "seed"

@@ -10,6 +10,7 @@ use serde_json::Value;
 use wellformed_core::bundle::Manifest;
 use wellformed_metrics::Confusion;
 
+use crate::number::{count, three};
 use crate::parameters::{self, Flat, Parameter, Preset};
 use crate::tree::{Tree, git};
 
@@ -134,6 +135,46 @@ pub struct Training {
     pub trained_parameters: u64,
     pub sentences: u64,
     pub tokens: u64,
+    pub pairs: Option<TrainingPairs>,
+    pub teacher: Option<Teacher>,
+}
+
+/// The minimal pairs that training began with.
+#[derive(Debug, Clone, Deserialize)]
+#[expect(missing_docs, reason = "named as in metrics.json")]
+pub struct TrainingPairs {
+    pub sentences: u64,
+    pub steps: u64,
+}
+
+/// The model that was learned from beside the labels.
+#[derive(Debug, Clone, Deserialize)]
+#[expect(missing_docs, reason = "named as in metrics.json")]
+pub struct Teacher {
+    pub tune_mcc: f64,
+}
+
+impl Training {
+    /// What came before the epochs on the training data, as a sentence; empty when nothing did.
+    pub fn beforehand(&self) -> String {
+        self.pairs.as_ref().map_or(String::new(), |pairs| {
+            format!(
+                "Training began with {} sentences of minimal pairs, made for it with known faults ({} steps). Then: ",
+                count(pairs.sentences),
+                count(pairs.steps)
+            )
+        })
+    }
+
+    /// What was learned from beside the labels, as a sentence; empty when there was nothing.
+    pub fn beside_labels(&self) -> String {
+        self.teacher.as_ref().map_or(String::new(), |teacher| {
+            format!(
+                "Beside the labels it learned from a teacher, a model with an MCC of {} on tune. ",
+                three(teacher.tune_mcc)
+            )
+        })
+    }
 }
 
 /// A row of `reports/train/history.json`.
@@ -384,6 +425,17 @@ impl Run {
     /// A parameter as text; empty when there is none.
     pub fn parameter(&self, key: &str) -> String {
         self.values.get(key).map(crate::number::value).unwrap_or_default()
+    }
+
+    /// What the check list of phenomena still tells of a model that was taught its rules; empty for another.
+    pub fn taught_phenomena(&self) -> &'static str {
+        let had_pairs = self.training.as_ref().is_some_and(|training| training.pairs.is_some());
+        if had_pairs && self.parameter("prepare.grammar_pairs") != "0" {
+            " Training began with pairs that break the same rules in other words, so this tells whether rules that were \
+             taught hold for new words."
+        } else {
+            ""
+        }
     }
 
     /// What the corpus is called.

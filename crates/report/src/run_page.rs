@@ -184,6 +184,10 @@ fn score(run: &Run) -> Markup {
             "The best epoch and the temperature were chosen on " em { "tune" } ", which flatters it. "
             em { "Validation" } " was only ever reported. "
             em { "In domain" } " are its sentences from publications that the training set draws on as well."
+            @if let Some(error) = run.metrics.validation.as_ref().and_then(|part| part.ece_by_chance) {
+                " If the probabilities were exactly right, chance alone would make the calibration error on "
+                em { "validation" } " " (three(error)) "."
+            }
         }
     }
 }
@@ -205,7 +209,7 @@ fn training(run: &Run) -> Markup {
     html! {
         @if let Some(training) = &run.training {
             p class="text" {
-                (count(training.epochs)) " epochs of " (count(training.sentences)) " sentences, "
+                (training.beforehand()) (count(training.epochs)) " epochs of " (count(training.sentences)) " sentences, "
                 (count(training.steps)) " steps. "
                 @if training.trained_parameters == training.parameters {
                     "All " (count(training.parameters)) " parameters were trained. "
@@ -213,7 +217,8 @@ fn training(run: &Run) -> Markup {
                     (count(training.trained_parameters)) " of " (count(training.parameters)) " parameters were trained. "
                 }
                 "Epoch " (training.best_epoch) " was kept: the best on tune by "
-                (run.parameter("train.select_by").replace("mcc", "MCC")) "."
+                (run.parameter("train.select_by").replace("mcc", "MCC")) ". "
+                (training.beside_labels())
             }
         }
     }
@@ -297,7 +302,10 @@ fn groups(run: &Run) -> Markup {
                 div {
                     h3 { "Phenomena: minimal pairs that the project generates" }
                     (group_table("phenomenon", &run.by_phenomenon, phenomena, false))
-                    p class="text soft" { "Half of each are unacceptable, so 0.5 is guessing." }
+                    p class="text soft" {
+                        "Half of each are unacceptable, so 0.5 is guessing."
+                        (run.taught_phenomena())
+                    }
                 }
             }
         }
