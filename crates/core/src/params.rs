@@ -220,6 +220,8 @@ pub struct PrepareParams {
     pub validation_fraction: f64,
     /// Minimal pairs of each phenomenon that the project's grammar makes for training to begin with.
     pub grammar_pairs: usize,
+    /// Minimal pairs of each construction that was written down, for training to begin with.
+    pub construction_pairs: usize,
     /// Copies with one fault, of each acceptable training sentence, for training to begin with.
     pub faulty_copies: usize,
 }
@@ -721,8 +723,10 @@ impl Params {
         positive("train.pairs_batch_size", train.pairs_batch_size)?;
         let lr = train.pairs_lr > 0.0 && train.pairs_lr <= 1.0;
         check(lr, "train.pairs_lr", train.pairs_lr, "above 0, at most 1")?;
-        let has_pairs = train.pairs_epochs == 0 || prepare.grammar_pairs + prepare.faulty_copies > 0;
-        let to_have = "0 where prepare.grammar_pairs and prepare.faulty_copies are 0: there are no pairs";
+        let pairs = prepare.grammar_pairs + prepare.construction_pairs + prepare.faulty_copies;
+        let has_pairs = train.pairs_epochs == 0 || pairs > 0;
+        let to_have = "0 where prepare.grammar_pairs, prepare.construction_pairs and prepare.faulty_copies are 0: there \
+                       are no pairs";
         check(has_pairs, "train.pairs_epochs", train.pairs_epochs, to_have)?;
 
         positive("eval.batch_size", eval.batch_size)?;

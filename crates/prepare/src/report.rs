@@ -79,11 +79,11 @@ impl Metrics {
                 extra.added, extra.duplicates, extra.removed_for_other_splits
             ));
         }
-        let Counts { grammar, faulty_copies, removed_for_other_splits } = &self.pairs;
-        if grammar + faulty_copies > 0 {
+        let Counts { grammar, constructions, faulty_copies, removed_for_other_splits } = &self.pairs;
+        if grammar + constructions + faulty_copies > 0 {
             lines.push(format!(
-                "pairs: {grammar} of the grammar and {faulty_copies} of a training sentence and a faulty copy; left out: \
-                 {removed_for_other_splits} that occur in another split"
+                "pairs: {grammar} of the grammar, {constructions} of constructions and {faulty_copies} of a training \
+                 sentence and a faulty copy; left out: {removed_for_other_splits} that occur in another split"
             ));
         }
         lines

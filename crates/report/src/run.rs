@@ -430,9 +430,10 @@ impl Run {
     /// What the check list of phenomena still tells of a model that was taught its rules; empty for another.
     pub fn taught_phenomena(&self) -> &'static str {
         let had_pairs = self.training.as_ref().is_some_and(|training| training.pairs.is_some());
-        if had_pairs && self.parameter("prepare.grammar_pairs") != "0" {
-            " Training began with pairs that break the same rules in other words, so this tells whether rules that were \
-             taught hold for new words."
+        let has_none = |key| self.parameter(key) == "0";
+        if had_pairs && !(has_none("prepare.grammar_pairs") && has_none("prepare.construction_pairs")) {
+            " Training began with pairs that break the same rules in other sentences, so this tells whether rules that \
+             were taught hold for new ones."
         } else {
             ""
         }

@@ -1,4 +1,4 @@
-//! What can go wrong: the grammar runs out of sentences.
+//! What can go wrong: the grammar runs out of sentences, or the constructions are not written as they should be.
 
 use thiserror::Error;
 
@@ -22,5 +22,13 @@ pub enum StarterError {
         asked: usize,
         /// The pairs that were found before nothing new came any more.
         possible: usize,
+    },
+    /// `constructions.txt` does not keep to its format.
+    #[error("constructions.txt, line {line}: {reason}")]
+    Construction {
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
     },
 }

@@ -11,7 +11,9 @@
 //! | `grammar` | phrases drawn at random: noun phrases, verb phrases, places |
 //! | `phenomena` | a module per phenomenon: which pairs there are |
 //! | `corpus` | as many new pairs of each as were asked for |
+//! | `constructions` | besides: pairs of some three hundred constructions, from templates |
 
+mod constructions;
 mod corpus;
 mod error;
 mod grammar;
@@ -19,6 +21,7 @@ mod lexicon;
 mod morphology;
 mod phenomena;
 
+pub use constructions::{Contrast, contrasts};
 pub use corpus::{Corpus, Item, Sizes, generate};
 pub use error::StarterError;
 pub use phenomena::Phenomenon;

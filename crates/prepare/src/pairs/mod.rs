@@ -1,14 +1,16 @@
 //! Minimal pairs to begin with: sentences whose faults are known because they were made.
 //!
 //! A model that is to judge acceptability first learns to tell a sentence from its faulty twin, and only then from the
-//! few thousand sentences that linguists have judged. The pairs come from two sources, and need no text beside the
+//! few thousand sentences that linguists have judged. The pairs come from three sources, and need no text beside the
 //! corpus:
 //!
 //! - the project's own grammar ([`wellformed_starter`]), whose training part shares no content word with the split
 //!   *phenomena*;
+//! - constructions that were written down as templates ([`wellformed_starter::contrasts`]);
 //! - each acceptable sentence of *train*, against itself with one fault ([`fault`]).
 //!
-//! A pair of which either sentence occurs in *tune*, *validation* or *phenomena* is left out.
+//! A pair of which either sentence occurs in *tune*, *validation* or *phenomena* is left out, and one that *train*
+//! judges otherwise.
 //!
 //! | module | |
 //! |---|---|
@@ -27,7 +29,7 @@ use wellformed_core::dataset::{Domain, Split};
 use wellformed_core::files::sha256_bytes;
 use wellformed_core::label::Label;
 use wellformed_core::params::PrepareStage;
-use wellformed_starter::{Sizes, generate};
+use wellformed_starter::{Sizes, contrasts, generate};
 
 use crate::corpus::Sentence;
 use crate::error::PrepareError;
@@ -41,13 +43,15 @@ use words::Vocabulary;
 pub struct Counts {
     /// Of the grammar.
     pub grammar: usize,
+    /// Of constructions.
+    pub constructions: usize,
     /// Of a training sentence and its faulty copy.
     pub faulty_copies: usize,
     /// Pairs left out because a sentence of theirs occurs in another split.
     pub removed_for_other_splits: usize,
 }
 
-/// All pairs: those of the grammar, then those of the training sentences. The two sentences of a pair are neighbours,
+/// All pairs: those of the grammar, those of constructions, then those of the training sentences. The two sentences of a pair are neighbours,
 /// the acceptable one first.
 ///
 /// What is drawn for a training sentence depends on the seed, the sentence and the number of its copy alone, and on the
@@ -67,16 +71,22 @@ pub fn pairs(splits: &Splits, stage: &PrepareStage) -> Result<(Vec<Sentence>, Co
     let vocabulary = Vocabulary::of(of_grammar.iter().flatten().chain(train).map(|sentence| sentence.text.as_str()));
     let copies = faulty_copies(train, &vocabulary, stage.prepare.faulty_copies, stage.seed);
 
+    let of_constructions = constructions(train, stage)?;
+
     let is_elsewhere = |pair: &[Sentence; 2]| pair.iter().any(|it| reported.contains(it.normal.as_str()));
-    let before = of_grammar.len() + copies.len();
+    let before = of_grammar.len() + of_constructions.len() + copies.len();
     let (mut all, mut counts) = (Vec::new(), Counts::default());
-    for (pairs, count) in [(of_grammar, &mut counts.grammar), (copies, &mut counts.faulty_copies)] {
+    for (pairs, count) in [
+        (of_grammar, &mut counts.grammar),
+        (of_constructions, &mut counts.constructions),
+        (copies, &mut counts.faulty_copies),
+    ] {
         for pair in pairs.into_iter().filter(|pair| !is_elsewhere(pair)) {
             *count += 1;
             all.extend(pair);
         }
     }
-    counts.removed_for_other_splits = before - counts.grammar - counts.faulty_copies;
+    counts.removed_for_other_splits = before - counts.grammar - counts.constructions - counts.faulty_copies;
     Ok((all, counts))
 }
 
@@ -103,6 +113,34 @@ fn grammar(stage: &PrepareStage) -> Result<Vec<[Sentence; 2]>, PrepareError> {
         pairs.push([one, other]);
     }
     Ok(pairs)
+}
+
+/// Pairs of constructions that *train* does not contradict.
+fn constructions(train: &[Sentence], stage: &PrepareStage) -> Result<Vec<[Sentence; 2]>, PrepareError> {
+    let judged: BTreeSet<(&str, Label)> =
+        train.iter().map(|sentence| (sentence.normal.as_str(), sentence.label)).collect();
+    let contrasts = contrasts(stage.seed, stage.prepare.construction_pairs)
+        .map_err(|error| PrepareError::input("prepare.construction_pairs", error.to_string()))?;
+    let pairs = (1..).zip(contrasts).map(|(number, contrast)| {
+        let named = |which, text: String, label| Sentence {
+            id: format!("construction-{number}-{which}"),
+            normal: normal_form(&text),
+            text,
+            label,
+            source: contrast.topic.clone(),
+            domain: Domain::In,
+        };
+        [
+            named("good", contrast.good.clone(), Label::Acceptable),
+            named("bad", contrast.bad.clone(), Label::Unacceptable),
+        ]
+    });
+    let other = |label| if label == Label::Acceptable { Label::Unacceptable } else { Label::Acceptable };
+    let is_as_judged = |pair: &[Sentence; 2]| {
+        pair[0].normal != pair[1].normal
+            && pair.iter().all(|sentence| !judged.contains(&(sentence.normal.as_str(), other(sentence.label))))
+    };
+    Ok(pairs.filter(is_as_judged).collect())
 }
 
 /// Each acceptable sentence with up to `copies` different faulty copies of it.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use wellformed_core::dataset::{Example, read_examples};
 use wellformed_core::label::Label;
 use wellformed_prepare::normal::normal_form;
+use wellformed_starter::contrasts;
 
 use crate::support::{Project, stage};
 
@@ -85,4 +86,27 @@ fn the_same_seed_makes_the_same_pairs_and_a_longer_corpus_keeps_most_of_them() {
     assert_eq!(one, again);
     assert_ne!(one, pairs(&prepared(2, 2)));
     assert!(pairs(&prepared(0, 0)).is_empty());
+}
+
+#[test]
+fn constructions_are_taught_but_not_against_the_corpus() {
+    let mut stage = stage();
+    stage.prepare.construction_pairs = 2;
+    let all = contrasts(stage.seed, 2).unwrap();
+    // The corpus accepts what one pair holds to be bad, and rejects what another holds to be good.
+    let others = |text: &str| all.iter().filter(|pair| [&pair.good, &pair.bad].contains(&&text.to_owned())).count();
+    let mut alone = all.iter().filter(|pair| others(&pair.good) == 1 && others(&pair.bad) == 1);
+    let (accepted, rejected) = (alone.next().unwrap().bad.clone(), alone.next().unwrap().good.clone());
+    let project = Project::own(&format!("{}{accepted}\t1\n{rejected}\t0\n", corpus()));
+    stage.prepare.tune_fraction = 0.1;
+    project.prepare(&stage).unwrap();
+
+    let pairs = pairs(&project);
+    let taught: Vec<&Example> = pairs.iter().filter(|it| it.id.starts_with("construction-")).collect();
+    assert!(taught.len() > all.len(), "{} of {}", taught.len(), 2 * all.len());
+    assert_eq!(project.metrics()["pairs"]["constructions"], taught.len() / 2);
+    for pair in taught.chunks(2) {
+        assert_eq!((pair[0].label, pair[1].label), (Label::Acceptable, Label::Unacceptable));
+        assert!(pair[1].sentence != accepted && pair[0].sentence != rejected);
+    }
 }

@@ -27,6 +27,7 @@ pub(crate) fn stage() -> PrepareStage {
             tune_fraction: 0.2,
             validation_fraction: 0.1,
             grammar_pairs: 2,
+            construction_pairs: 0,
             faulty_copies: 2,
         },
     }
