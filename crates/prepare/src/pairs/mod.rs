@@ -51,8 +51,8 @@ pub struct Counts {
     pub removed_for_other_splits: usize,
 }
 
-/// All pairs: those of the grammar, those of constructions, then those of the training sentences. The two sentences of a pair are neighbours,
-/// the acceptable one first.
+/// All pairs: those of the grammar, those of constructions, then those of the training sentences. The two sentences of a
+/// pair are neighbours, the acceptable one first.
 ///
 /// What is drawn for a training sentence depends on the seed, the sentence and the number of its copy alone, and on the
 /// words of all of them: a corpus that grows changes few pairs.
@@ -70,7 +70,6 @@ pub fn pairs(splits: &Splits, stage: &PrepareStage) -> Result<(Vec<Sentence>, Co
     let of_grammar = grammar(stage)?;
     let vocabulary = Vocabulary::of(of_grammar.iter().flatten().chain(train).map(|sentence| sentence.text.as_str()));
     let copies = faulty_copies(train, &vocabulary, stage.prepare.faulty_copies, stage.seed);
-
     let of_constructions = constructions(train, stage)?;
 
     let is_elsewhere = |pair: &[Sentence; 2]| pair.iter().any(|it| reported.contains(it.normal.as_str()));

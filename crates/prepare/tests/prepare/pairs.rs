@@ -101,6 +101,10 @@ fn constructions_are_taught_but_not_against_the_corpus() {
     stage.prepare.tune_fraction = 0.1;
     project.prepare(&stage).unwrap();
 
+    let train = read_examples(&project.places.prepared.join("train.parquet")).unwrap();
+    for sentence in [&accepted, &rejected] {
+        assert!(train.iter().any(|example| example.sentence == *sentence), "{sentence} is in another split");
+    }
     let pairs = pairs(&project);
     let taught: Vec<&Example> = pairs.iter().filter(|it| it.id.starts_with("construction-")).collect();
     assert!(taught.len() > all.len(), "{} of {}", taught.len(), 2 * all.len());

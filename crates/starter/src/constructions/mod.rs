@@ -31,7 +31,7 @@ pub struct Contrast {
 }
 
 /// Up to `each` pairs of every construction, in the file's order; fewer where its words make no more. The same seed gives
-/// the same pairs, and what is drawn for one construction does not depend on the others.
+/// the same pairs; what is drawn for a construction depends on the line that it begins at.
 ///
 /// # Errors
 ///
@@ -98,11 +98,10 @@ impl<'a> Constructions<'a> {
                     all.push(Construction { topic: topic.clone(), line: number, good: Vec::new(), bad: Vec::new() });
                     begins = false;
                 }
-                let (sign, words) = line.split_at(1);
-                let template = Template::parse(words, &tables).map_err(|reason| wrong(number, reason))?;
-                match (sign, all.last_mut()) {
-                    ("+", Some(construction)) => construction.good.push(template),
-                    ("-", Some(construction)) => construction.bad.push(template),
+                let template = |words| Template::parse(words, &tables).map_err(|reason| wrong(number, reason));
+                match (all.last_mut(), line.strip_prefix('+'), line.strip_prefix('-')) {
+                    (Some(construction), Some(good), _) => construction.good.push(template(good)?),
+                    (Some(construction), _, Some(bad)) => construction.bad.push(template(bad)?),
                     _ => return Err(wrong(number, "a line of a construction begins with + or -".to_owned())),
                 }
             }
@@ -137,6 +136,7 @@ mod tests {
             ("\n+ a\n- {unknown}\n", "line 6", "{unknown}"),
             ("\n+ a [b/c\n- d\n", "line 5", "not closed"),
             ("\n* a\n", "line 5", "begins with + or -"),
+            ("\n– a\n", "line 5", "begins with + or -"),
             ("@empty\n", "line 4", "no word"),
         ] {
             let error = parse(records).expect_err(records);

@@ -47,7 +47,7 @@ impl<'a> Tables<'a> {
     }
 
     fn knows(&self, gap: &str) -> bool {
-        gap == "Name" || kind(gap) == "Name" || PRONOUNS.iter().any(|(name, _)| *name == gap) || self.of(gap).is_some()
+        kind(gap) == "Name" || PRONOUNS.iter().any(|(name, _)| *name == gap) || self.of(gap).is_some()
     }
 }
 
