@@ -154,8 +154,8 @@ fn results(run: &Run) -> String {
             three(share.max(1.0 - share))
         );
     }
-    text += " The best epoch and the temperature were chosen on *tune*, a part of the training set; *validation* was only \
-             ever reported. *In domain* are its sentences from publications that the training set draws on as well. \
+    text += " The best epoch and the temperature were chosen on *tune*, a part of the training set, and nothing on \
+             *validation*. *In domain* are its sentences from publications that the training set draws on as well. \
              Intervals are bootstrap intervals over the sentences.\n";
     text
 }

@@ -181,8 +181,8 @@ fn score(run: &Run) -> Markup {
         h3 { "Every measure" }
         (measures(run))
         p class="text soft" {
-            "The best epoch and the temperature were chosen on " em { "tune" } ", which flatters it. "
-            em { "Validation" } " was only ever reported. "
+            "The best epoch and the temperature were chosen on " em { "tune" } ", which flatters it; nothing was on "
+            em { "validation" } ". "
             em { "In domain" } " are its sentences from publications that the training set draws on as well."
             @if let Some(error) = run.metrics.validation.as_ref().and_then(|part| part.ece_by_chance) {
                 " If the probabilities were exactly right, chance alone would make the calibration error on "

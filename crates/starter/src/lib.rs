@@ -11,7 +11,7 @@
 //! | `grammar` | phrases drawn at random: noun phrases, verb phrases, places |
 //! | `phenomena` | a module per phenomenon: which pairs there are |
 //! | `corpus` | as many new pairs of each as were asked for |
-//! | `constructions` | besides: pairs of some four hundred constructions, from templates |
+//! | `constructions` | besides: pairs of some thousand constructions, from templates |
 
 mod constructions;
 mod corpus;
