@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use burn::module::{Initializer, Module, ModuleMapper, ModuleVisitor, Param};
 use burn::nn::{Dropout, DropoutConfig, Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
-use burn::tensor::{Bool, Device, Int, Tensor, TensorData, activation};
+use burn::tensor::{Bool, Device, FloatDType, Int, Tensor, TensorData, activation};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
@@ -159,7 +159,8 @@ pub enum Mode {
     Training {
         /// Of this step.
         seed: u64,
-        /// Of the encoder's matrix products, where it is fused; elsewhere they take 32 bits.
+        /// Of the encoder's matrix products. Where the encoder is fused they add up and give 32 bits whatever they take;
+        /// elsewhere what they give is rounded as well.
         precision: TrainPrecision,
     },
 }
@@ -390,16 +391,16 @@ impl Classifier {
         let mask: Tensor<4, Bool> = is_padding.reshape([rows, 1, 1, width]).expand([rows, heads, width, width]);
         let scale = 1.0 / (size as f64).sqrt();
         for layer in &self.weights.layers {
-            let query = split(layer.query.forward(hidden.clone()));
-            let key = split(layer.key.forward(hidden.clone()));
-            let value = split(layer.value.forward(hidden.clone()));
+            let query = split(linear(&layer.query, hidden.clone(), mode));
+            let key = split(linear(&layer.key, hidden.clone(), mode));
+            let value = split(linear(&layer.value, hidden.clone(), mode));
             let scores = query.matmul(key.swap_dims(2, 3)).mul_scalar(scale).mask_fill(mask.clone(), -1.0e9);
             let attention = attention_dropout.apply(activation::softmax(scores, 3));
             let context = attention.matmul(value).swap_dims(1, 2).reshape([rows, width, heads * size]);
-            let attended = dropout.apply(layer.attention_output.forward(context));
+            let attended = dropout.apply(linear(&layer.attention_output, context, mode));
             let middle = layer.attention_norm.forward(attended + hidden);
-            let inner = activate(layer.intermediate.forward(middle.clone()), encoder.hidden_act);
-            let outer = dropout.apply(layer.output.forward(inner));
+            let inner = activate(linear(&layer.intermediate, middle.clone(), mode), encoder.hidden_act);
+            let outer = dropout.apply(linear(&layer.output, inner, mode));
             hidden = layer.output_norm.forward(outer + middle);
         }
         hidden
@@ -451,6 +452,22 @@ impl Drop {
             Some(dropout) => dropout.forward(tensor),
             None => tensor,
         }
+    }
+}
+
+/// A linear layer of the encoder. In mixed precision its three products, forward and backward, take and give bfloat16, as
+/// a device's own multiply-add units do; the bias and all around it have 32 bits.
+fn linear(layer: &Linear, input: Tensor<3>, mode: Mode) -> Tensor<3> {
+    let Mode::Training { precision: TrainPrecision::Bf16, .. } = mode else { return layer.forward(input) };
+    let [rows, width, from] = input.dims();
+    let weight = layer.weight.val();
+    let [_, to] = weight.dims();
+    // One product of two matrices: of a batch of them, the weight's gradient would be added up in bfloat16.
+    let input = input.reshape([rows * width, from]).cast(FloatDType::BF16);
+    let product = input.matmul(weight.cast(FloatDType::BF16)).cast(FloatDType::F32).reshape([rows, width, to]);
+    match &layer.bias {
+        Some(bias) => product + bias.val().unsqueeze(),
+        None => product,
     }
 }
 

@@ -13,7 +13,7 @@
 use anyhow::{Context, Result};
 use burn::module::Module;
 use burn::optim::{GradientsAccumulator, GradientsParams};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, FloatDType, Tensor};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use wellformed_core::params::{DeviceKind, TrainPrecision};
 use wellformed_model::batch::Batch;
@@ -64,8 +64,7 @@ impl Devices {
     ///
     /// When the machine has not that many, or threads cannot be started.
     pub fn new(chosen: &Chosen, count: usize, precision: TrainPrecision) -> Result<Self> {
-        // The layers are fused, and can round, on one device alone.
-        let precision = if chosen.kind == DeviceKind::Flex { precision } else { TrainPrecision::Fp32 };
+        let precision = if chosen.device.supports_dtype(FloatDType::BF16) { precision } else { TrainPrecision::Fp32 };
         let devices = device::several(chosen, count)?;
         let first = chosen.device.clone();
         if count == 1 {

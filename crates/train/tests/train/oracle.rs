@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use burn::tensor::FloatDType;
 use serde::Deserialize;
 use serde_json::Value;
 use wellformed_core::label::Label;
 use wellformed_core::params::DeviceKind;
 use wellformed_model::batch::Batch;
-use wellformed_model::device::open;
+use wellformed_model::device::{Chosen, open};
 use wellformed_train::objective::{Objective, Target};
 use wellformed_train::optimizer::AdamW;
 use wellformed_train::parallel::{self, Devices};
@@ -43,15 +44,54 @@ struct Case {
 const TOLERANCE: f64 = 1e-4;
 /// Likewise gradient norms.
 const NORM_TOLERANCE: f64 = 5e-4;
+/// How many times as far off a step may be where [`Products::steps_apart`] allows one to be.
+const ONE_ROUNDING: f64 = 50.0;
 
-impl Case {
-    fn rounds(&self) -> bool {
-        self.settings.get("precision").is_some_and(|precision| precision == "bf16")
+/// What a case does in a device's matrix products, and so which devices it is for.
+#[derive(Clone, Copy, PartialEq)]
+enum Products {
+    /// 32 bits: every device.
+    Plain,
+    /// Rounded factors: the fused encoder.
+    RoundedFactors,
+    /// Rounded factors and results: plain operations, on a device that has bfloat16.
+    RoundedResults,
+}
+
+impl Products {
+    fn of(name: &str) -> Self {
+        match name {
+            "rounded" => Self::RoundedFactors,
+            "rounded results" => Self::RoundedResults,
+            _ => Self::Plain,
+        }
+    }
+
+    /// In how many of the steps a result may have been rounded the other way. A sum that was added up in 32 bits can lie
+    /// on the other side of the middle between two bfloat16 than the same sum in 64 bits, which moves one number by one
+    /// part in 256, and the loss of that step by some thousandth.
+    fn steps_apart(self) -> usize {
+        match self {
+            Self::Plain | Self::RoundedFactors => 0,
+            Self::RoundedResults => 1,
+        }
+    }
+
+    fn are_those_of(self, chosen: &Chosen) -> bool {
+        match self {
+            Self::Plain => true,
+            Self::RoundedFactors => chosen.kind == DeviceKind::Flex,
+            Self::RoundedResults => chosen.device.supports_dtype(FloatDType::BF16),
+        }
     }
 }
 
+fn is_close(found: f64, expected: f64, tolerance: f64) -> bool {
+    (found - expected).abs() < tolerance * expected.abs().max(1.0)
+}
+
 fn close(found: f64, expected: f64, tolerance: f64, what: &str) {
-    assert!((found - expected).abs() < tolerance * expected.abs().max(1.0), "{what}: {found}, PyTorch has {expected}");
+    assert!(is_close(found, expected, tolerance), "{what}: {found}, PyTorch has {expected}");
 }
 
 #[test]
@@ -71,15 +111,16 @@ fn check_every_device(count: usize) {
     let fixture: Fixture = serde_json::from_str(&text).unwrap();
     for kind in cpu_devices() {
         for (name, case) in &fixture.cases {
-            if case.rounds() && kind != DeviceKind::Flex {
-                continue;
+            let (chosen, products) = (open(kind).unwrap(), Products::of(name));
+            if products.are_those_of(&chosen) {
+                let what = format!("{name} on {count} × {}", kind.name());
+                check(&fixture.batches, case, products, (&chosen, count), &what);
             }
-            check(&fixture.batches, case, (kind, count), &format!("{name} on {count} × {}", kind.name()));
         }
     }
 }
 
-fn check(batches: &[Sentences], case: &Case, (kind, count): (DeviceKind, usize), what: &str) {
+fn check(batches: &[Sentences], case: &Case, products: Products, (chosen, count): (&Chosen, usize), what: &str) {
     let mut sets: Vec<String> =
         ["lr=1e-3", "clip_norm=0", "warmup_ratio=0.3333"].map(|set| format!("train.{set}")).into();
     sets.extend(["hidden", "attention", "classifier"].map(|dropout| format!("model.{dropout}_dropout=0")));
@@ -89,14 +130,16 @@ fn check(batches: &[Sentences], case: &Case, (kind, count): (DeviceKind, usize),
     );
     let stage = stage(&sets.iter().map(String::as_str).collect::<Vec<_>>());
 
-    let chosen = open(kind).unwrap();
-    let devices = Devices::new(&chosen, count, stage.train.precision).unwrap();
-    let mut classifier = small_bert(&stage, &chosen);
+    let devices = Devices::new(chosen, count, stage.train.precision).unwrap();
+    assert_eq!(devices.precision(), stage.train.precision, "{what}");
+    let mut classifier = small_bert(&stage, chosen);
+    classifier.fused &= products != Products::RoundedResults;
 
     let label = |&index: &usize| Label::from_index(index).unwrap();
     let objective = Objective::new(&stage.train, batches.iter().flat_map(|batch| batch.labels.iter().map(label)));
     let schedule = LearningRate::new(&stage.train, case.losses.len());
-    let mut optimizer = AdamW::new(&stage.train, &classifier, kind);
+    let mut optimizer = AdamW::new(&stage.train, &classifier, chosen.kind);
+    let mut apart = 0;
     let pack = |sentences: &Sentences| Batch::new(sentences.sequences.iter().map(|ids| &ids[..]));
     for (step, expected) in case.losses.iter().zip(&case.norms).enumerate() {
         let sentences = &batches[step % batches.len()];
@@ -111,8 +154,13 @@ fn check(batches: &[Sentences], case: &Case, (kind, count): (DeviceKind, usize),
         let norm;
         (classifier, norm) = optimizer.step(classifier, grads, schedule.at(step)).unwrap();
         let scalar = |tensor: burn::tensor::Tensor<1>| f64::from(tensor.into_data().try_into_vec::<f32>().unwrap()[0]);
-        close(scalar(loss), *expected.0, TOLERANCE, &format!("{what}: loss of step {}", step + 1));
-        close(scalar(norm), *expected.1, NORM_TOLERANCE, &format!("{what}: gradient norm of step {}", step + 1));
+        let (loss, norm) = (scalar(loss), scalar(norm));
+        let agree = is_close(loss, *expected.0, TOLERANCE) && is_close(norm, *expected.1, NORM_TOLERANCE);
+        let may_differ = apart < products.steps_apart();
+        apart += usize::from(may_differ && !agree);
+        let times = if may_differ { ONE_ROUNDING } else { 1.0 };
+        close(loss, *expected.0, TOLERANCE * times, &format!("{what}: loss of step {}", step + 1));
+        close(norm, *expected.1, NORM_TOLERANCE * times, &format!("{what}: gradient norm of step {}", step + 1));
     }
     for (sentences, expected) in batches.iter().zip(&case.logits) {
         let logits = classifier.valid().logits(&pack(sentences)).unwrap();

@@ -77,6 +77,7 @@ fn a_run_says_what_it_computed_in_which_is_32_bits_wherever_nothing_else_can_be_
         ("flex", "bf16", "trained on flex in bf16 "),
         ("flex", "fp32", "trained on flex in fp32 "),
         ("ndarray", "bf16", "trained on ndarray in fp32 "),
+        ("libtorch", "bf16", "trained on libtorch in bf16 "),
     ] {
         if !cpu_devices().any(|kind| kind.name() == device) {
             continue;
