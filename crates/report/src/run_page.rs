@@ -181,7 +181,7 @@ fn score(run: &Run) -> Markup {
         h3 { "Every measure" }
         (measures(run))
         p class="text soft" {
-            "The best epoch and the temperature were chosen on " em { "tune" } ", which flatters it; nothing was on "
+            "The best epoch and the temperature were chosen on " em { "tune" } ", which flatters it; nothing was chosen on "
             em { "validation" } ". "
             em { "In domain" } " are its sentences from publications that the training set draws on as well."
             @if let Some(error) = run.metrics.validation.as_ref().and_then(|part| part.ece_by_chance) {
