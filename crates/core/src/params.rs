@@ -252,6 +252,8 @@ pub enum DeviceKind {
     LibtorchCuda,
     /// Burn's own CUDA backend.
     Cuda,
+    /// The same kernels through Vulkan, Metal or DirectX, on a GPU of any maker.
+    Wgpu,
 }
 
 impl DeviceKind {
@@ -264,6 +266,7 @@ impl DeviceKind {
             Self::Libtorch => "libtorch",
             Self::LibtorchCuda => "libtorch-cuda",
             Self::Cuda => "cuda",
+            Self::Wgpu => "wgpu",
         }
     }
 }

@@ -150,7 +150,7 @@ fn a_wrong_type_is_refused_with_key_value_and_what_is_allowed() {
         ("train.schedule=step", "train.schedule is \"step\", but must be linear, cosine or constant"),
         (
             "compute.device=gpu",
-            "compute.device is \"gpu\", but must be auto, flex, ndarray, libtorch, libtorch-cuda or cuda",
+            "compute.device is \"gpu\", but must be auto, flex, ndarray, libtorch, libtorch-cuda, cuda or wgpu",
         ),
         ("track.wandb.mode=live", "track.wandb.mode is \"live\", but must be offline or online"),
         ("train.schedule=3", "train.schedule is 3, but must be one of the names beside it in params.yaml"),

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use burn::module::{Initializer, Module, ModuleMapper, ModuleVisitor, Param};
 use burn::nn::{Dropout, DropoutConfig, Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
-use burn::tensor::{Bool, Device, FloatDType, Int, Tensor, TensorData, activation};
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData, activation};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
@@ -15,15 +15,16 @@ use wellformed_core::family::HeadActivation;
 use wellformed_core::params::{DeviceKind, ModelParams, Pooling, TrainPrecision};
 
 use crate::batch::Batch;
-use crate::config::{Activation, BertConfig};
+use crate::composed;
+use crate::config::BertConfig;
 use crate::device::{self, Chosen};
 use crate::follow_path;
 use crate::fused;
 use crate::names::{FileNames, ParameterPath, is_of_another_task, stable_hash};
 use crate::weights::{self, Named, Tensors, WeightsError};
 
-/// [`Classifier::width_step`] on CUDA devices.
-const CUDA_WIDTH_STEP: usize = 8;
+/// [`Classifier::width_step`] on GPUs.
+const GPU_WIDTH_STEP: usize = 8;
 
 /// What a classifier is made of; kept beside its weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -143,9 +144,11 @@ pub struct Classifier {
     pub weights: Weights,
     /// What they are parameters of.
     pub architecture: Architecture,
+    /// The device that they are on.
+    pub kind: DeviceKind,
     /// Run the encoder through [`crate::fused`]; set on the `flex` device.
     pub fused: bool,
-    /// Where batches are padded, their width is rounded up to a multiple of this many tokens. A CUDA device compiles
+    /// Where batches are padded, their width is rounded up to a multiple of this many tokens. A GPU compiles
     /// and tunes its kernels for every shape it meets, so there the fewer shapes, the better.
     pub width_step: usize,
 }
@@ -247,10 +250,10 @@ impl Classifier {
         let mut draw = Draw { path: ParameterPath::default(), seed, range: encoder.initializer_range };
         let weights = weights.map(&mut draw);
         let width_step = match chosen.kind {
-            DeviceKind::Cuda | DeviceKind::LibtorchCuda => CUDA_WIDTH_STEP,
+            DeviceKind::Cuda | DeviceKind::LibtorchCuda | DeviceKind::Wgpu => GPU_WIDTH_STEP,
             _ => 1,
         };
-        Self { weights, architecture, fused: chosen.kind == DeviceKind::Flex, width_step }
+        Self { weights, architecture, kind: chosen.kind, fused: chosen.kind == DeviceKind::Flex, width_step }
     }
 
     fn with_tensors(
@@ -268,13 +271,13 @@ impl Classifier {
         if !missing.is_empty() || !surplus.is_empty() {
             return Err(WeightsError::Names { path: file.to_owned(), missing, surplus }.into());
         }
-        let Self { weights, architecture, fused, width_step } = self;
+        let Self { weights, architecture, kind, fused, width_step } = self;
         let mut fill =
             Fill { path: ParameterPath::default(), pooling: architecture.pooling, tensors, file, error: None };
         let weights = weights.map(&mut fill);
         match fill.error {
             Some(error) => Err(error.into()),
-            None => Ok(Self { weights, architecture, fused, width_step }),
+            None => Ok(Self { weights, architecture, kind, fused, width_step }),
         }
     }
 
@@ -359,8 +362,8 @@ impl Classifier {
         Ok(values.chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect())
     }
 
-    /// The last hidden states `[sentences, width, hidden]` of padded sentences, in plain Burn operations: the
-    /// reference that [`crate::fused`] is held against, and the path of every other device.
+    /// The last hidden states `[sentences, width, hidden]` of padded sentences, in tensor operations: the reference that
+    /// [`crate::fused`] is held against, and the path of every other device.
     fn encode(&self, batch: &Batch, mode: Mode) -> Tensor<3> {
         let encoder = &self.architecture.encoder;
         let (rows, longest) = (batch.len(), batch.longest());
@@ -370,7 +373,6 @@ impl Classifier {
         let ids = Tensor::<2, Int>::from_data(TensorData::new(ids, [rows, width]), &device);
         let is_padding = Tensor::<2, Bool>::from_data(TensorData::new(is_padding, [rows, width]), &device);
         let dropout = Drop::of(mode, self.architecture.hidden_dropout);
-        let attention_dropout = Drop::of(mode, self.architecture.attention_dropout);
 
         let embeddings = &self.weights.embeddings;
         let first = encoder.first_position() as i64;
@@ -380,30 +382,20 @@ impl Classifier {
             + embeddings.position.forward(positions)
             + embeddings.token_type.forward(types);
         let embedded = dropout.apply(embeddings.norm.forward(sum));
-        let mut hidden = match &embeddings.projection {
+        let hidden = match &embeddings.projection {
             Some(projection) => projection.forward(embedded),
             None => embedded,
         };
-
-        let heads = encoder.num_attention_heads;
-        let size = encoder.head_size();
-        let split = |tensor: Tensor<3>| -> Tensor<4> { tensor.reshape([rows, width, heads, size]).swap_dims(1, 2) };
-        let mask: Tensor<4, Bool> = is_padding.reshape([rows, 1, 1, width]).expand([rows, heads, width, width]);
-        let scale = 1.0 / (size as f64).sqrt();
+        let dropouts = (self.architecture.hidden_dropout, self.architecture.attention_dropout);
+        // So much that the softmax of a score at padding is 0.
+        let padding = is_padding.reshape([rows, 1, 1, width]).float().mul_scalar(-1.0e9);
+        let pass = composed::Pass::new(padding, encoder, dropouts, mode);
+        let size = encoder.hidden_size;
+        let mut hidden = hidden.reshape([rows * width, size]);
         for layer in &self.weights.layers {
-            let query = split(linear(&layer.query, hidden.clone(), mode));
-            let key = split(linear(&layer.key, hidden.clone(), mode));
-            let value = split(linear(&layer.value, hidden.clone(), mode));
-            let scores = query.matmul(key.swap_dims(2, 3)).mul_scalar(scale).mask_fill(mask.clone(), -1.0e9);
-            let attention = attention_dropout.apply(activation::softmax(scores, 3));
-            let context = attention.matmul(value).swap_dims(1, 2).reshape([rows, width, heads * size]);
-            let attended = dropout.apply(linear(&layer.attention_output, context, mode));
-            let middle = layer.attention_norm.forward(attended + hidden);
-            let inner = activate(linear(&layer.intermediate, middle.clone(), mode), encoder.hidden_act);
-            let outer = dropout.apply(linear(&layer.output, inner, mode));
-            hidden = layer.output_norm.forward(outer + middle);
+            hidden = composed::forward(layer, hidden, &pass, self.kind);
         }
-        hidden
+        hidden.reshape([rows, width, size])
     }
 
     /// `[sentences, hidden]`
@@ -455,39 +447,11 @@ impl Drop {
     }
 }
 
-/// A linear layer of the encoder. In mixed precision its three products, forward and backward, take and give bfloat16, as
-/// a device's own multiply-add units do; the bias and all around it have 32 bits.
-fn linear(layer: &Linear, input: Tensor<3>, mode: Mode) -> Tensor<3> {
-    let Mode::Training { precision: TrainPrecision::Bf16, .. } = mode else { return layer.forward(input) };
-    let [rows, width, from] = input.dims();
-    let weight = layer.weight.val();
-    let [_, to] = weight.dims();
-    // One product of two matrices: of a batch of them, the weight's gradient would be added up in bfloat16.
-    let input = input.reshape([rows * width, from]).cast(FloatDType::BF16);
-    let product = input.matmul(weight.cast(FloatDType::BF16)).cast(FloatDType::F32).reshape([rows, width, to]);
-    match &layer.bias {
-        Some(bias) => product + bias.val().unsqueeze(),
-        None => product,
-    }
-}
-
 /// x·Φ(x), composed of the error function: Burn's own GELU is differentiated, on most devices, as if it were the tanh
 /// approximation, which training against `PyTorch` shows in the fourth digit of the loss after one step.
 fn gelu<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
     let distribution = tensor.clone().mul_scalar(std::f64::consts::FRAC_1_SQRT_2).erf().add_scalar(1.0).mul_scalar(0.5);
     tensor * distribution
-}
-
-fn activate(tensor: Tensor<3>, kind: Activation) -> Tensor<3> {
-    match kind {
-        Activation::Gelu => gelu(tensor),
-        Activation::GeluNew => {
-            let inner = (tensor.clone() + tensor.clone().powi_scalar(3).mul_scalar(0.044_715))
-                .mul_scalar((2.0 / std::f64::consts::PI).sqrt());
-            tensor * (inner.tanh() + 1.0).mul_scalar(0.5)
-        }
-        Activation::Relu => activation::relu(tensor),
-    }
 }
 
 struct Names {

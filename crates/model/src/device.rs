@@ -63,6 +63,9 @@ pub fn available() -> Vec<DeviceKind> {
     if cfg!(feature = "libtorch") {
         kinds.push(DeviceKind::Libtorch);
     }
+    if cfg!(feature = "wgpu") {
+        kinds.push(DeviceKind::Wgpu);
+    }
     if cfg!(feature = "ndarray") {
         kinds.push(DeviceKind::Ndarray);
     }
@@ -124,6 +127,9 @@ fn device_at(kind: DeviceKind, index: usize) -> Option<Device> {
         DeviceKind::LibtorchCuda => Device::new(burn_tch::LibTorchDevice::Cuda(index)),
         #[cfg(feature = "cuda")]
         DeviceKind::Cuda => Device::cuda(index),
+        // Which one among several is the system's to say.
+        #[cfg(feature = "wgpu")]
+        DeviceKind::Wgpu => Device::wgpu(burn::tensor::DeviceKind::DefaultDevice),
         _ => return None,
     };
     Some(device)
@@ -143,6 +149,7 @@ pub fn several(chosen: &Chosen, count: usize) -> Result<Vec<Device>, DeviceError
         DeviceKind::Cuda => Device::enumerate(burn::tensor::DeviceType::Cuda).len(),
         #[cfg(feature = "libtorch")]
         DeviceKind::LibtorchCuda => Device::enumerate(burn::tensor::DeviceType::LibTorch).len(),
+        DeviceKind::Wgpu => 1,
         _ => count,
     };
     let devices: Vec<Device> = (0..count.min(present)).filter_map(|index| device_at(chosen.kind, index)).collect();

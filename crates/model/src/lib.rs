@@ -4,6 +4,7 @@
 //! * [`weights`] reads safetensors and PyTorch files, and names every tensor that is missing or surplus.
 //! * [`classifier`] is the model: any BERT-family encoder, pooling, two logits.
 //! * [`fused`] is the fast path on Burn's `flex` device: one autodiff operation an encoder layer, no padding.
+//! * `composed` is a layer as one autodiff operation on every other device, made of tensor operations.
 //! * [`device`] turns `compute.device` into a Burn device, or says which feature the build lacks.
 //! * [`checkpoint`] keeps a fine-tuned classifier together with its configuration and tokenizer.
 //!
@@ -12,6 +13,7 @@
 pub mod batch;
 pub mod checkpoint;
 pub mod classifier;
+mod composed;
 pub mod config;
 pub mod device;
 pub mod fused;

@@ -1,4 +1,4 @@
-//! The fused encoder gives the outputs and the gradients of the plain Burn operations.
+//! The fused encoder gives the outputs and the gradients of the one that is composed of tensor operations.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use std::collections::BTreeMap;
@@ -91,16 +91,16 @@ fn gradients(classifier: &Classifier, mode: Mode) -> (f32, BTreeMap<String, Vec<
 }
 
 /// Holds both paths against each other; `parameters` of them have gradients.
-fn fused_is_plain(config: &BertConfig, pooling: Pooling, parameters: usize) {
+fn fused_is_composed(config: &BertConfig, pooling: Pooling, parameters: usize) {
     let what = format!("{} with {:?} and {pooling:?}", config.model_type, config.hidden_act);
     let params = params(pooling, 0.0);
     let mode = Mode::Training { seed: 1, precision: TrainPrecision::Fp32 };
     let (loss, fused) = gradients(&classifier_of(config, &params, true).train(&params), mode);
-    let (plain_loss, plain) = gradients(&classifier_of(config, &params, false).train(&params), mode);
-    assert!((loss - plain_loss).abs() < 1e-4, "{what}: {loss} and {plain_loss}");
-    assert_eq!(fused.keys().collect::<Vec<_>>(), plain.keys().collect::<Vec<_>>());
+    let (composed_loss, composed) = gradients(&classifier_of(config, &params, false).train(&params), mode);
+    assert!((loss - composed_loss).abs() < 1e-4, "{what}: {loss} and {composed_loss}");
+    assert_eq!(fused.keys().collect::<Vec<_>>(), composed.keys().collect::<Vec<_>>());
     assert_eq!(fused.len(), parameters, "{what}");
-    for (name, expected) in &plain {
+    for (name, expected) in &composed {
         let scale = expected.iter().fold(1e-2_f32, |largest, value| largest.max(value.abs()));
         for (found, expected) in fused[name].iter().zip(expected) {
             let difference = (found - expected).abs() / scale;
@@ -110,20 +110,20 @@ fn fused_is_plain(config: &BertConfig, pooling: Pooling, parameters: usize) {
 }
 
 #[test]
-fn outputs_and_every_gradient_are_those_of_the_plain_operations() {
+fn outputs_and_every_gradient_are_those_of_the_composed_encoder() {
     for activation in [Activation::Gelu, Activation::GeluNew, Activation::Relu] {
         for pooling in [Pooling::Mean, Pooling::Cls] {
-            fused_is_plain(&config(activation), pooling, 5 + 2 * 16 + 4);
+            fused_is_composed(&config(activation), pooling, 5 + 2 * 16 + 4);
         }
     }
 }
 
 #[test]
-fn projected_embeddings_and_shifted_positions_have_the_gradients_of_the_plain_operations() {
+fn projected_embeddings_and_shifted_positions_have_the_gradients_of_the_composed_encoder() {
     for pooling in [Pooling::Mean, Pooling::Cls] {
-        fused_is_plain(&config_of(ELECTRA), pooling, 7 + 2 * 16 + 4);
-        fused_is_plain(&config_of(WIDE_ELECTRA), pooling, 7 + 2 * 16 + 4);
-        fused_is_plain(&config_of(ROBERTA), pooling, 5 + 2 * 16 + 4);
+        fused_is_composed(&config_of(ELECTRA), pooling, 7 + 2 * 16 + 4);
+        fused_is_composed(&config_of(WIDE_ELECTRA), pooling, 7 + 2 * 16 + 4);
+        fused_is_composed(&config_of(ROBERTA), pooling, 5 + 2 * 16 + 4);
     }
 }
 
@@ -143,10 +143,15 @@ fn rows_of_the_position_table_before_the_first_token_get_no_gradient() {
 
 #[test]
 fn gradients_with_dropout_are_the_slopes_of_the_loss() {
+    slopes_with_dropout(true);
+    slopes_with_dropout(false);
+}
+
+fn slopes_with_dropout(fused: bool) {
     // With a fixed seed the masks are fixed, so the loss is a smooth function and its slope can be measured.
     let params = params(Pooling::Mean, 0.3);
     let mode = Mode::Training { seed: 5, precision: TrainPrecision::Fp32 };
-    let start = classifier(Activation::Gelu, &params, true);
+    let start = classifier(Activation::Gelu, &params, fused);
     let (_, gradients) = gradients(&start.clone().train(&params), mode);
     let tensors = start.tensors().unwrap();
     let chosen = open(DeviceKind::Flex).unwrap();
@@ -154,7 +159,7 @@ fn gradients_with_dropout_are_the_slopes_of_the_loss() {
         let mut moved = tensors.clone();
         moved.get_mut(name).unwrap().values[place] += change;
         let moved = Classifier::from_tensors(moved, "test".as_ref(), start.architecture.clone(), &chosen).unwrap();
-        self::gradients(&moved.train(&params), mode).0
+        self::gradients(&Classifier { fused, ..moved }.train(&params), mode).0
     };
     // Vectors only: their layout is the same in Burn and in a file.
     for name in [
@@ -176,17 +181,14 @@ fn gradients_with_dropout_are_the_slopes_of_the_loss() {
 #[test]
 fn dropout_is_a_function_of_the_seed_and_off_at_inference() {
     let params = params(Pooling::Mean, 0.3);
-    let classifier = classifier(Activation::Gelu, &params, true).train(&params);
-    let logits = |mode| classifier.forward(&batch(), mode).into_data().try_into_vec::<f32>().unwrap();
-    assert_eq!(
-        logits(Mode::Training { seed: 1, precision: TrainPrecision::Fp32 }),
-        logits(Mode::Training { seed: 1, precision: TrainPrecision::Fp32 })
-    );
-    assert_ne!(
-        logits(Mode::Training { seed: 1, precision: TrainPrecision::Fp32 }),
-        logits(Mode::Training { seed: 2, precision: TrainPrecision::Fp32 })
-    );
-    assert_ne!(logits(Mode::Training { seed: 1, precision: TrainPrecision::Fp32 }), logits(Mode::Inference));
+    let with_seed = |seed| Mode::Training { seed, precision: TrainPrecision::Fp32 };
+    for fused in [true, false] {
+        let classifier = classifier(Activation::Gelu, &params, fused).train(&params);
+        let logits = |mode| classifier.forward(&batch(), mode).into_data().try_into_vec::<f32>().unwrap();
+        assert_eq!(logits(with_seed(1)), logits(with_seed(1)), "fused: {fused}");
+        assert_ne!(logits(with_seed(1)), logits(with_seed(2)), "fused: {fused}");
+        assert_ne!(logits(with_seed(1)), logits(Mode::Inference), "fused: {fused}");
+    }
 }
 
 #[test]

@@ -3,8 +3,11 @@
 //!
 //! On the CPU devices of pure Rust the update is one pass over each parameter, in place and on all threads: most
 //! parameters of a small BERT are its embedding table, and an update written in tensor operations would go over its
-//! 47 MB fifteen times a step. Most words of the table never occur, so their moments are zero and not even read. On the other devices the same update is made of tensor operations, so that nothing
-//! leaves the device.
+//! 47 MB fifteen times a step. Most words of the table never occur, so their moments are zero and not even read.
+//!
+//! On the other devices the same update is made of tensor operations, so that nothing leaves the device. There what
+//! counts is how many operations there are: so the parameters that the same update is for are laid end to end, and
+//! updated as one.
 
 use std::collections::BTreeMap;
 
@@ -22,6 +25,8 @@ use wellformed_model::weights::{Named, Tensors, named};
 
 /// Elements that one thread updates at a time.
 const CHUNK: usize = 1 << 14;
+/// Elements that a part of a [`Group`] is a multiple of, where it can be: 256 bytes.
+const ALIGNMENT: usize = 1 << 6;
 /// Elements of which [`HostMoments`] knows whether their moments are zero; a chunk has a whole number of them.
 const BLOCK: usize = 1 << 7;
 
@@ -75,7 +80,7 @@ enum Moments {
     /// For the CPU devices of pure Rust.
     Host(BTreeMap<String, HostMoments>),
     /// For every other device.
-    Device(BTreeMap<String, (Tensor<1>, Tensor<1>)>),
+    Device(DeviceMoments),
 }
 
 impl AdamW {
@@ -93,7 +98,7 @@ impl AdamW {
         };
         let moments = match kind {
             DeviceKind::Flex | DeviceKind::Ndarray => Moments::Host(BTreeMap::new()),
-            _ => Moments::Device(BTreeMap::new()),
+            _ => Moments::Device(DeviceMoments::default()),
         };
         Self { settings, moments, steps: 0 }
     }
@@ -111,7 +116,7 @@ impl AdamW {
         self.steps += 1;
         let step = Step::new(&self.settings, self.steps, lr);
         let device = classifier.device().inner();
-        let Classifier { weights, architecture, fused, width_step } = classifier;
+        let Classifier { weights, architecture, kind, fused, width_step } = classifier;
         let (weights, norm) = match &mut self.moments {
             Moments::Host(moments) => {
                 let mut collect = Collect::new(grads, self.settings.pooling);
@@ -135,18 +140,24 @@ impl AdamW {
             Moments::Device(moments) => {
                 let mut collect = Collect::new(grads, self.settings.pooling);
                 weights.visit(&mut collect);
-                let gradients = collect.gradients;
+                let groups = Group::all(collect.gradients, &self.settings);
                 let zero = Tensor::<1>::zeros([1], &device);
-                let square = gradients.values().fold(zero, |sum, gradient| sum + gradient.clone().powi_scalar(2).sum());
+                let square = groups.iter().fold(zero, |sum, group| sum + group.gradient.clone().powi_scalar(2).sum());
                 let norm = square.sqrt();
                 // As PyTorch's clip_grad_norm_: max / (norm + 1e-6), at most 1.
                 let clip = (self.settings.clip_norm > 0.0)
                     .then(|| (norm.clone() + 1e-6).recip().mul_scalar(self.settings.clip_norm).clamp_max(1.0));
-                let mut update = DeviceUpdate { path: ParameterPath::default(), step, clip, gradients, moments };
-                (weights.map(&mut update), norm)
+                let mut values = Values::new(self.settings.pooling);
+                weights.visit(&mut values);
+                let mut updated = BTreeMap::new();
+                for group in groups {
+                    group.update(&mut values.values, moments, &step, clip.as_ref(), &mut updated);
+                }
+                let mut replace = Replace { path: ParameterPath::default(), pooling: self.settings.pooling, updated };
+                (weights.map(&mut replace), norm)
             }
         };
-        Ok((Classifier { weights, architecture, fused, width_step }, norm))
+        Ok((Classifier { weights, architecture, kind, fused, width_step }, norm))
     }
 
     /// Steps so far.
@@ -170,9 +181,9 @@ impl AdamW {
                 }
             }
             Moments::Device(moments) => {
-                for (name, (first, second)) in moments {
-                    tensors.insert(format!("m.{name}"), named(first.clone().into_data())?);
-                    tensors.insert(format!("v.{name}"), named(second.clone().into_data())?);
+                for (name, [first, second]) in moments.by_name() {
+                    tensors.insert(format!("m.{name}"), named(first.into_data())?);
+                    tensors.insert(format!("v.{name}"), named(second.into_data())?);
                 }
             }
         }
@@ -199,7 +210,7 @@ impl AdamW {
                 }
                 Moments::Device(moments) => {
                     let tensor = |named: Named| Tensor::from_data(named.into_data(), device);
-                    moments.insert(name, (tensor(first), tensor(second)));
+                    moments.apart.insert(name, [tensor(first), tensor(second)]);
                 }
             }
         }
@@ -397,40 +408,175 @@ fn update(
         .for_each(|((((values, gradient), first), second), met)| blocks(values, gradient, first, second, met));
 }
 
-/// The update in tensor operations, without reading anything back.
-struct DeviceUpdate<'a> {
-    path: ParameterPath,
-    step: Step<'a>,
-    clip: Option<Tensor<1>>,
-    gradients: BTreeMap<String, Tensor<1>>,
-    moments: &'a mut BTreeMap<String, (Tensor<1>, Tensor<1>)>,
+/// What decides which update a parameter takes: the bits of its learning rate's factor, and of its weight decay.
+type Kind = (u64, u64);
+
+/// The moments on a device other than the CPU of pure Rust.
+#[derive(Default)]
+struct DeviceMoments {
+    /// By what is updated together.
+    together: BTreeMap<Kind, Joined>,
+    /// Those of parameters by themselves, before they are first updated together.
+    apart: BTreeMap<String, [Tensor<1>; 2]>,
 }
 
-impl ModuleMapper for DeviceUpdate<'_> {
-    follow_path!();
+/// First and second moments of some parameters, [`joined`].
+struct Joined {
+    parts: Vec<Part>,
+    moments: [Tensor<1>; 2],
+}
 
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Settings { beta1, beta2, epsilon, pooling, .. } = *self.step.settings;
-        let name = self.path.name(pooling).0;
-        let Some(gradient) = self.gradients.remove(&name) else { return param };
-        let gradient = match &self.clip {
+/// A parameter's place in what is laid end to end.
+#[derive(Debug, Clone, PartialEq)]
+struct Part {
+    name: String,
+    start: usize,
+    count: usize,
+}
+
+impl Part {
+    fn of(&self, joined: &Tensor<1>) -> Tensor<1> {
+        joined.clone().narrow(0, self.start, self.count)
+    }
+}
+
+impl DeviceMoments {
+    fn by_name(&self) -> BTreeMap<String, [Tensor<1>; 2]> {
+        let mut all = self.apart.clone();
+        for Joined { parts, moments } in self.together.values() {
+            all.extend(parts.iter().map(|part| (part.name.clone(), moments.each_ref().map(|joined| part.of(joined)))));
+        }
+        all
+    }
+
+    /// Those of these parameters, zeros for the ones that have none yet.
+    fn take(&mut self, kind: Kind, parts: &[Part], device: &Device) -> [Tensor<1>; 2] {
+        if let Some(joined) = self.together.remove(&kind) {
+            if joined.parts == parts {
+                return joined.moments;
+            }
+            // Other parameters have gradients than in the step before.
+            self.together.insert(kind, joined);
+            self.apart = self.by_name();
+            self.together.clear();
+        }
+        let pairs = parts.iter().map(|part| {
+            self.apart.remove(&part.name).unwrap_or_else(|| [0, 1].map(|_| Tensor::zeros([part.count], device)))
+        });
+        let (first, second): (Vec<_>, Vec<_>) = pairs.map(|[first, second]| (first, second)).unzip();
+        [joined(first), joined(second)]
+    }
+}
+
+/// Parameters that the same update is for.
+struct Group {
+    kind: Kind,
+    parts: Vec<Part>,
+    /// Of the parts, [`joined`].
+    gradient: Tensor<1>,
+}
+
+impl Group {
+    /// Every parameter that has a gradient, in its group.
+    fn all(gradients: BTreeMap<String, Tensor<1>>, settings: &Settings) -> Vec<Self> {
+        let mut kinds: BTreeMap<Kind, Vec<(String, Tensor<1>)>> = BTreeMap::new();
+        for (name, gradient) in gradients {
+            let kind = (settings.lr_factor(&name).to_bits(), settings.weight_decay(&name).to_bits());
+            kinds.entry(kind).or_default().push((name, gradient));
+        }
+        let group = |(kind, mut members): (Kind, Vec<(String, Tensor<1>)>)| {
+            // A part that begins and ends where memory is aligned can be a view of the whole: so those that would move what
+            // comes after them are the last.
+            members.sort_by_key(|(_, gradient)| !gradient.dims()[0].is_multiple_of(ALIGNMENT));
+            let mut start = 0;
+            let parts = members.iter().map(|(name, gradient)| {
+                let part = Part { name: name.clone(), start, count: gradient.dims()[0] };
+                start += part.count;
+                part
+            });
+            let parts = parts.collect();
+            let gradient = joined(members.into_iter().map(|(_, gradient)| gradient).collect());
+            Self { kind, parts, gradient }
+        };
+        kinds.into_iter().map(group).collect()
+    }
+
+    /// Updates the moments and gives each part's new values. Nothing is read back.
+    fn update(
+        self,
+        values: &mut BTreeMap<String, Tensor<1>>,
+        moments: &mut DeviceMoments,
+        step: &Step<'_>,
+        clip: Option<&Tensor<1>>,
+        updated: &mut BTreeMap<String, Tensor<1>>,
+    ) {
+        let Self { kind, parts, gradient } = self;
+        let Some(name) = parts.first().map(|part| &part.name) else { return };
+        let (shrink, rate) = step.of(name);
+        let Settings { beta1, beta2, epsilon, .. } = *step.settings;
+        let before: Vec<Tensor<1>> = parts.iter().filter_map(|part| values.remove(&part.name)).collect();
+        let [first, second] = moments.take(kind, &parts, &gradient.device());
+        let gradient = match clip {
             Some(clip) => gradient * clip.clone(),
             None => gradient,
         };
-        let fresh = gradient.clone().mul_scalar(1.0 - beta1);
-        let fresh_square = gradient.powi_scalar(2).mul_scalar(1.0 - beta2);
-        let (first, second) = match self.moments.remove(&name) {
-            Some((first, second)) => (first.mul_scalar(beta1) + fresh, second.mul_scalar(beta2) + fresh_square),
-            None => (fresh, fresh_square),
-        };
-        self.moments.insert(name.clone(), (first.clone(), second.clone()));
-        let (shrink, rate) = self.step.of(&name);
-        let root = second.sqrt().div_scalar(self.step.corrections.1.sqrt()).add_scalar(epsilon);
-        let change = (first / root).mul_scalar(rate);
-        updated(param, |tensor| {
-            let shape = tensor.dims();
-            tensor.mul_scalar(shrink) - change.reshape(shape)
-        })
+        let first = first.mul_scalar(beta1) + gradient.clone().mul_scalar(1.0 - beta1);
+        let second = second.mul_scalar(beta2) + gradient.powi_scalar(2).mul_scalar(1.0 - beta2);
+        let root = second.clone().sqrt().div_scalar(step.corrections.1.sqrt()).add_scalar(epsilon);
+        let change = (first.clone() / root).mul_scalar(rate);
+        let after = joined(before).mul_scalar(shrink) - change;
+        updated.extend(parts.iter().map(|part| (part.name.clone(), part.of(&after))));
+        moments.together.insert(kind, Joined { parts, moments: [first, second] });
+    }
+}
+
+/// Tensors end to end, and zeros up to a multiple of [`ALIGNMENT`].
+fn joined(mut parts: Vec<Tensor<1>>) -> Tensor<1> {
+    let count: usize = parts.iter().map(|part| part.dims()[0]).sum();
+    let missing = count.next_multiple_of(ALIGNMENT) - count;
+    if let (Some(part), true) = (parts.first(), missing > 0) {
+        parts.push(Tensor::zeros([missing], &part.device()));
+    }
+    Tensor::cat(parts, 0)
+}
+
+/// Takes all values by name, flat and without autodiff.
+struct Values {
+    path: ParameterPath,
+    pooling: Pooling,
+    values: BTreeMap<String, Tensor<1>>,
+}
+
+impl Values {
+    fn new(pooling: Pooling) -> Self {
+        Self { path: ParameterPath::default(), pooling, values: BTreeMap::new() }
+    }
+}
+
+impl ModuleVisitor for Values {
+    follow_path!();
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let value = param.val().inner();
+        let count = value.shape().num_elements();
+        self.values.insert(self.path.name(self.pooling).0, value.reshape([count]));
+    }
+}
+
+/// Puts new values, flat, in the places of old ones.
+struct Replace {
+    path: ParameterPath,
+    pooling: Pooling,
+    updated: BTreeMap<String, Tensor<1>>,
+}
+
+impl ModuleMapper for Replace {
+    follow_path!();
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let name = self.path.name(self.pooling).0;
+        let Some(values) = self.updated.remove(&name) else { return param };
+        updated(param, |tensor| values.reshape(tensor.dims()))
     }
 }
 

@@ -168,8 +168,7 @@ fn share_of_step(
 
 /// A replica with an autodiff graph of its own. Where the device is the same, it shares the parameters' memory.
 fn on_device(classifier: Classifier, device: &Device) -> Classifier {
-    let Classifier { weights, architecture, fused, width_step } = classifier;
-    Classifier { weights: weights.fork(device), architecture, fused, width_step }
+    Classifier { weights: classifier.weights.fork(device), ..classifier }
 }
 
 /// Runs every job on a thread of its pool, all at once, and waits for them.

@@ -6,8 +6,8 @@
 //! computed rather than stored. Matrix products are Burn's own (`Flex::float_matmul`) or, in mixed precision, those of
 //! [`wellformed_kernels::bf16`]; parameters, autodiff graph and optimiser stay Burn's.
 //!
-//! `tests/fused.rs` holds the outputs and every gradient in 32 bits against the plain operations in
-//! [`crate::classifier`]; the stage `train` holds mixed precision against PyTorch.
+//! `tests/fused.rs` holds the outputs and every gradient in 32 bits against the tensor operations of
+//! [`crate::composed`]; the stage `train` holds mixed precision against PyTorch.
 
 mod attention;
 mod embedding;
