@@ -46,7 +46,7 @@ fn params(pooling: Pooling, layers: usize) -> ModelParams {
     }
 }
 
-/// The CPU devices of this build.
+/// The devices of this build that can be had on any machine: `wgpu` where it is asked for, with Mesa's driver for the CPU.
 fn devices() -> Vec<DeviceKind> {
     available().into_iter().filter(|kind| !matches!(kind, DeviceKind::Cuda | DeviceKind::LibtorchCuda)).collect()
 }

@@ -15,7 +15,7 @@ use wellformed_train::optimizer::AdamW;
 use wellformed_train::parallel::{self, Devices};
 use wellformed_train::schedule::LearningRate;
 
-use crate::support::{cpu_devices, manifest, small_bert, stage};
+use crate::support::{cpu_devices, devices, manifest, small_bert, stage};
 
 #[derive(Deserialize)]
 struct Fixture {
@@ -95,21 +95,21 @@ fn close(found: f64, expected: f64, tolerance: f64, what: &str) {
 }
 
 #[test]
-fn losses_gradient_norms_and_logits_are_pytorchs_on_every_cpu_device() {
-    check_every_device(1);
+fn losses_gradient_norms_and_logits_are_pytorchs_on_every_device() {
+    check_every_device(devices(), 1);
 }
 
 #[test]
 fn with_batches_split_over_two_or_three_devices_they_are_still_pytorchs() {
     // One of the batches has two sentences, so the third device has nothing to do.
-    check_every_device(2);
-    check_every_device(3);
+    check_every_device(cpu_devices(), 2);
+    check_every_device(cpu_devices(), 3);
 }
 
-fn check_every_device(count: usize) {
+fn check_every_device(kinds: impl Iterator<Item = DeviceKind>, count: usize) {
     let text = fs::read_to_string(manifest().join("tests/fixtures/training.json")).unwrap();
     let fixture: Fixture = serde_json::from_str(&text).unwrap();
-    for kind in cpu_devices() {
+    for kind in kinds {
         for (name, case) in &fixture.cases {
             let (chosen, products) = (open(kind).unwrap(), Products::of(name));
             if products.are_those_of(&chosen) {

@@ -26,9 +26,14 @@ pub(crate) fn train_params(sets: &[&str]) -> TrainParams {
     stage(sets).train
 }
 
-/// The CPU devices of this build.
-pub(crate) fn cpu_devices() -> impl Iterator<Item = DeviceKind> {
+/// The devices of this build that can be had on any machine: `wgpu` where it is asked for, with Mesa's driver for the CPU.
+pub(crate) fn devices() -> impl Iterator<Item = DeviceKind> {
     available().into_iter().filter(|kind| !matches!(kind, DeviceKind::Cuda | DeviceKind::LibtorchCuda))
+}
+
+/// Those of them that a batch can be split over.
+pub(crate) fn cpu_devices() -> impl Iterator<Item = DeviceKind> {
+    devices().filter(|&kind| kind != DeviceKind::Wgpu)
 }
 
 /// The small BERT of crates/model's fixture `gelu-mean` with its head, ready to be trained.
