@@ -303,6 +303,7 @@ pub(crate) fn forward(layer: &Layer, hidden: Tensor<2>, pass: &Pass, kind: Devic
         #[expect(deprecated, reason = "deprecated upstream; kept selectable and tested until it is gone")]
         DeviceKind::Ndarray => on::<burn::backend::NdArray>(layer, hidden, pass),
         #[cfg(feature = "libtorch")]
+        #[expect(deprecated, reason = "deprecated upstream; kept selectable and tested until it is gone")]
         DeviceKind::Libtorch | DeviceKind::LibtorchCuda => on::<burn::backend::LibTorch>(layer, hidden, pass),
         #[cfg(any(feature = "cuda", feature = "wgpu"))]
         DeviceKind::Cuda | DeviceKind::Wgpu => on::<burn::backend::Cube>(layer, hidden, pass),

@@ -122,8 +122,10 @@ fn device_at(kind: DeviceKind, index: usize) -> Option<Device> {
         #[expect(deprecated, reason = "deprecated upstream; kept selectable and tested until it is gone")]
         DeviceKind::Ndarray => Device::new(burn_ndarray::NdArrayDevice::Cpu),
         #[cfg(feature = "libtorch")]
+        #[expect(deprecated, reason = "deprecated upstream; kept selectable and tested until it is gone")]
         DeviceKind::Libtorch => Device::new(burn_tch::LibTorchDevice::Cpu),
         #[cfg(feature = "libtorch")]
+        #[expect(deprecated, reason = "deprecated upstream; kept selectable and tested until it is gone")]
         DeviceKind::LibtorchCuda => Device::new(burn_tch::LibTorchDevice::Cuda(index)),
         #[cfg(feature = "cuda")]
         DeviceKind::Cuda => Device::cuda(index),
