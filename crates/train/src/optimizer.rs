@@ -147,11 +147,11 @@ impl AdamW {
                 // As PyTorch's clip_grad_norm_: max / (norm + 1e-6), at most 1.
                 let clip = (self.settings.clip_norm > 0.0)
                     .then(|| (norm.clone() + 1e-6).recip().mul_scalar(self.settings.clip_norm).clamp_max(1.0));
-                let mut values = Values::new(self.settings.pooling);
-                weights.visit(&mut values);
+                let mut before = Flattened::new(self.settings.pooling);
+                weights.visit(&mut before);
                 let mut updated = BTreeMap::new();
                 for group in groups {
-                    group.update(&mut values.values, moments, &step, clip.as_ref(), &mut updated);
+                    group.update(&mut before.values, moments, &step, clip.as_ref(), &mut updated);
                 }
                 let mut replace = Replace { path: ParameterPath::default(), pooling: self.settings.pooling, updated };
                 (weights.map(&mut replace), norm)
@@ -541,19 +541,19 @@ fn joined(mut parts: Vec<Tensor<1>>) -> Tensor<1> {
 }
 
 /// Takes all values by name, flat and without autodiff.
-struct Values {
+struct Flattened {
     path: ParameterPath,
     pooling: Pooling,
     values: BTreeMap<String, Tensor<1>>,
 }
 
-impl Values {
+impl Flattened {
     fn new(pooling: Pooling) -> Self {
         Self { path: ParameterPath::default(), pooling, values: BTreeMap::new() }
     }
 }
 
-impl ModuleVisitor for Values {
+impl ModuleVisitor for Flattened {
     follow_path!();
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {

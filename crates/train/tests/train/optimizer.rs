@@ -57,7 +57,7 @@ impl Training {
         let mut optimizer = AdamW::new(&stage.train, &self.classifier, kind);
         optimizer.restore(self.optimizer.tensors().unwrap(), self.optimizer.steps(), &chosen.device).unwrap();
         let classifier = self.classifier.valid().train(&stage.model);
-        Self { optimizer, classifier, ..self }
+        Self { classifier, optimizer, ..self }
     }
 
     fn results(&self) -> [Tensors; 2] {
