@@ -40,6 +40,14 @@ pub enum DeviceError {
         /// The number there is.
         present: usize,
     },
+    /// A batch cannot be split over devices of this kind.
+    #[error("train.devices is {asked}, but with compute.device {device} it can only be 1")]
+    One {
+        /// The number asked for.
+        asked: usize,
+        /// The device.
+        device: &'static str,
+    },
     /// The thread pool had already been started with another size.
     #[error("compute.threads is {threads}, but the thread pool could not be set up: {reason}")]
     Threads {
@@ -141,17 +149,20 @@ fn device_at(kind: DeviceKind, index: usize) -> Option<Device> {
 ///
 /// # Errors
 ///
-/// [`DeviceError::TooFew`] when the machine has not that many.
+/// [`DeviceError::TooFew`] when the machine has not that many, [`DeviceError::One`] on `wgpu`, where the system says which
+/// GPU it is.
 pub fn several(chosen: &Chosen, count: usize) -> Result<Vec<Device>, DeviceError> {
     if count == 1 {
         return Ok(vec![chosen.device.clone()]);
+    }
+    if chosen.kind == DeviceKind::Wgpu {
+        return Err(DeviceError::One { asked: count, device: chosen.kind.name() });
     }
     let present = match chosen.kind {
         #[cfg(feature = "cuda")]
         DeviceKind::Cuda => Device::enumerate(burn::tensor::DeviceType::Cuda).len(),
         #[cfg(feature = "libtorch")]
         DeviceKind::LibtorchCuda => Device::enumerate(burn::tensor::DeviceType::LibTorch).len(),
-        DeviceKind::Wgpu => 1,
         _ => count,
     };
     let devices: Vec<Device> = (0..count.min(present)).filter_map(|index| device_at(chosen.kind, index)).collect();

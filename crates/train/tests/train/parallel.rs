@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use wellformed_core::dataset::Example;
-use wellformed_core::params::{DeviceKind, TrainStage};
-use wellformed_model::device::{DeviceError, open};
+use wellformed_core::params::{DeviceKind, TrainPrecision, TrainStage};
+use wellformed_model::device::{Chosen, DeviceError, open};
 use wellformed_train::objective::Objective;
 use wellformed_train::optimizer::AdamW;
 use wellformed_train::parallel::{Devices, Sentences};
@@ -192,4 +192,7 @@ fn each_device_drops_something_else() {
 fn too_many_devices_are_refused_with_how_many_there_are() {
     let said = DeviceError::TooFew { asked: 4, present: 2 }.to_string();
     assert!(said.contains("train.devices is 4") && said.contains("2 CUDA devices"), "{said}");
+    let wgpu = Chosen { kind: DeviceKind::Wgpu, ..open(DeviceKind::Flex).unwrap() };
+    let said = format!("{:#}", Devices::new(&wgpu, 2, TrainPrecision::Fp32).unwrap_err());
+    assert_eq!(said, "train.devices is 2, but with compute.device wgpu it can only be 1");
 }
