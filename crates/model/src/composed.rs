@@ -1,8 +1,8 @@
 //! An encoder layer in tensor operations, as one autodiff operation: for the devices that [`crate::fused`] is not for.
 //!
-//! Left to autodiff, a layer is some forty nodes, and its backward pass takes about twice the operations that are needed.
-//! On a GPU every operation is work for the host, and the step of a small model is spent on that work rather than on
-//! arithmetic. Here the backward pass is written down: what softmax, layer norms and activations need again is kept,
+//! Left to autodiff, a layer is some forty nodes, whose backward passes know nothing of each other. On a GPU every
+//! operation is work for the host, and the step of a small model is spent on that work rather than on arithmetic. Here the
+//! backward pass is written down: what softmax, layer norms and activations need again is kept,
 //! and what is left between two matrix products are element-wise operations and sums of rows, which Burn fuses on `cuda`
 //! and `wgpu`.
 //!
