@@ -424,7 +424,7 @@ impl Classifier {
             HeadActivation::Tanh => dense.tanh(),
             // The flex device has an exact derivative of its own.
             HeadActivation::Gelu if self.fused => activation::gelu(dense),
-            HeadActivation::Gelu => gelu(dense),
+            HeadActivation::Gelu => dense.clone() * composed::normal_distribution(dense),
         };
         self.weights.classifier.forward(dropout.apply(active))
     }
@@ -445,13 +445,6 @@ impl Drop {
             None => tensor,
         }
     }
-}
-
-/// x·Φ(x), composed of the error function: Burn's own GELU is differentiated, on most devices, as if it were the tanh
-/// approximation, which training against `PyTorch` shows in the fourth digit of the loss after one step.
-fn gelu<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
-    let distribution = tensor.clone().mul_scalar(std::f64::consts::FRAC_1_SQRT_2).erf().add_scalar(1.0).mul_scalar(0.5);
-    tensor * distribution
 }
 
 struct Names {

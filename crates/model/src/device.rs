@@ -40,6 +40,15 @@ pub enum DeviceError {
         /// The number there is.
         present: usize,
     },
+    /// The system offers no GPU.
+    #[error(
+        "compute.device is wgpu, but no GPU can be had through Vulkan, Metal or DirectX: {reason}. Install the GPU's \
+         driver (on Linux mesa-vulkan-drivers has one for the CPU, for trying things out), or set compute.device to auto"
+    )]
+    NoGpu {
+        /// What the system said.
+        reason: String,
+    },
     /// A batch cannot be split over devices of this kind.
     #[error("train.devices is {asked}, but with compute.device {device} it can only be 1")]
     One {
@@ -115,7 +124,20 @@ pub fn open(kind: DeviceKind) -> Result<Chosen, DeviceError> {
         };
         return open(available().into_iter().find(present).unwrap_or(DeviceKind::Flex));
     }
+    #[cfg(feature = "wgpu")]
+    if kind == DeviceKind::Wgpu {
+        return Ok(Chosen { kind, device: system_gpu()? });
+    }
     Ok(Chosen { kind, device: device_at(kind, 0).ok_or_else(missing)? })
+}
+
+/// The GPU that the system prefers. Opened here and once, because Burn panics where a tensor is the first to find that
+/// there is none.
+#[cfg(feature = "wgpu")]
+fn system_gpu() -> Result<Device, DeviceError> {
+    static OPENED: std::sync::OnceLock<Result<Device, String>> = std::sync::OnceLock::new();
+    let opened = OPENED.get_or_init(|| Device::wgpu_options().init().map_err(|error| error.to_string()));
+    opened.clone().map_err(|reason| DeviceError::NoGpu { reason })
 }
 
 /// Burn's handle of the CUDA device `index`, or of the CPU; `None` when the build lacks the backend.
@@ -137,9 +159,6 @@ fn device_at(kind: DeviceKind, index: usize) -> Option<Device> {
         DeviceKind::LibtorchCuda => Device::new(burn_tch::LibTorchDevice::Cuda(index)),
         #[cfg(feature = "cuda")]
         DeviceKind::Cuda => Device::cuda(index),
-        // Which one among several is the system's to say.
-        #[cfg(feature = "wgpu")]
-        DeviceKind::Wgpu => Device::wgpu(burn::tensor::DeviceKind::DefaultDevice),
         _ => return None,
     };
     Some(device)
