@@ -5,11 +5,15 @@
 //! everything since Sapphire Rapids) multiplies and adds twice as many as of 32-bit numbers.
 //!
 //! The product of two bfloat16 is exact in 32 bits, so a processor without that instruction comes to the same bits with
-//! multiply-add in 32 bits, in the same order; it is not faster than without rounding. Only numbers below 10⁻³⁷ differ:
-//! the instruction takes them for 0.
+//! multiply-add in 32 bits, in the same order. Only numbers below 10⁻³⁷ differ: the instruction takes them for 0. There
+//! are processors that have it and are faster without: Intel's begin one in two cycles, and two multiply-adds in each.
+//! So [`Engine::detect`] does not ask what there is but what is fast.
 //!
 //! A product takes [`Rows`] on the left and [`Panels`] on the right. Each is made from a matrix or from its transpose,
 //! so the three products of a linear layer (output, gradient of the input, gradient of the weights) need no other copy.
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 
@@ -28,30 +32,86 @@ const ACROSS: usize = 6 * BLOCK;
 /// Rows of a product that a thread takes at a time.
 const SHARE: usize = 48;
 
-/// How products are computed: by the instruction for pairs, or by multiply-add.
+/// How products are computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Engine {
     isa: Isa,
-    paired: bool,
+    /// Whether there are instructions for bfloat16: numbers are rounded by them.
+    rounds: bool,
+    products: Products,
+}
+
+/// What multiplies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Products {
+    /// Multiply-add of numbers that have been made 32 bits wide again on both sides.
+    Floats,
+    /// Multiply-add of such numbers on the left; those on the right stay pairs in memory, and are widened in registers.
+    Widened,
+    /// The instruction for pairs.
+    Paired,
 }
 
 impl Engine {
-    /// The fastest that this processor has.
+    /// The fastest that this processor has; where that cannot be known beforehand, it is timed, which takes less than
+    /// a millisecond and is done once. All come to the same bits.
     pub fn detect() -> Self {
-        let isa = Isa::detect();
-        Self { isa, paired: has_pairs(isa) }
+        static FASTEST: OnceLock<Engine> = OnceLock::new();
+        *FASTEST.get_or_init(|| {
+            let all = Self::available();
+            let best = all.iter().rposition(|engine| engine.products != Products::Paired).unwrap_or(0);
+            let candidates = &all[best..];
+            if candidates.len() == 1 {
+                return candidates[0];
+            }
+            let times = Self::times(candidates);
+            let fastest = (0..times.len()).min_by_key(|&at| times[at]).unwrap_or(0);
+            candidates[fastest]
+        })
     }
 
-    /// All that this processor has, the fastest last.
+    /// The shortest of a few times that each takes for one tile.
+    fn times(candidates: &[Self]) -> Vec<Duration> {
+        /// Numbers that a sum of the tile adds up: a layer's width, as a rule.
+        const DEPTH: usize = 384;
+        /// Repetitions, in turn, so that what else the processor does meets all of them.
+        const TIMES: usize = 8;
+        let (left, right) = (vec![1.0; crate::ROWS * DEPTH], vec![1.0; DEPTH * PANEL]);
+        let sides = |&engine| (Rows::new(engine, &left, DEPTH), Panels::new(engine, &right, PANEL));
+        let sides: Vec<(Rows, Panels)> = candidates.iter().map(sides).collect();
+        let mut output = vec![0.0; crate::ROWS * PANEL];
+        let mut shortest = vec![Duration::MAX; candidates.len()];
+        for _ in 0..TIMES {
+            for (shortest, (left, right)) in shortest.iter_mut().zip(&sides) {
+                let start = Instant::now();
+                left.share(0, right, &mut output);
+                *shortest = start.elapsed().min(*shortest);
+            }
+        }
+        shortest
+    }
+
+    /// All that this processor has, the newest instructions last.
     pub fn available() -> Vec<Self> {
-        let mut all: Vec<Self> = Isa::available().into_iter().map(|isa| Self { isa, paired: false }).collect();
-        all.extend(Isa::available().into_iter().filter(|&isa| has_pairs(isa)).map(|isa| Self { isa, paired: true }));
+        let mut all = Vec::new();
+        for isa in Isa::available() {
+            let products = if isa.0 == Kind::Avx512 { Products::Widened } else { Products::Floats };
+            all.push(Self { isa, rounds: false, products });
+            if has_pairs(isa) {
+                all.push(Self { isa, rounds: true, products });
+                all.push(Self { isa, rounds: true, products: Products::Paired });
+            }
+        }
         all
     }
 
     /// The name, for messages.
     pub fn name(self) -> &'static str {
-        if self.paired { "avx512-bf16" } else { self.isa.name() }
+        match (self.products, self.rounds) {
+            (Products::Paired, _) => "avx512-bf16",
+            (_, true) => "avx512-bf16, widened",
+            _ => self.isa.name(),
+        }
     }
 }
 
@@ -73,8 +133,8 @@ pub struct Rows {
     depth: usize,
     /// `[rows, pairs]`: two numbers each, the first in the lower half.
     pairs: Vec<u32>,
-    /// `[rows, 2 · pairs]` of numbers in 32 bits, in the order in which pairs are added up; where there is no
-    /// instruction for pairs.
+    /// `[rows, 2 · pairs]` of numbers in 32 bits, in the order in which pairs are added up; where it is not the
+    /// instruction for pairs that multiplies.
     floats: Vec<f32>,
 }
 
@@ -86,7 +146,7 @@ pub struct Panels {
     columns: usize,
     /// Panel by panel, pair by pair, two lines each; columns beyond the last are 0.
     pairs: Vec<Line<u32, 16>>,
-    /// The same as numbers in 32 bits, four lines a pair.
+    /// The same as numbers in 32 bits, four lines a pair; for [`Products::Floats`] alone.
     floats: Vec<Line<f32, 16>>,
 }
 
@@ -115,7 +175,7 @@ fn pair(first: f32, second: f32) -> u32 {
 fn pairs_of_row(engine: Engine, row: &[f32], pairs: &mut [u32]) {
     assert_eq!(pairs.len(), row.len().div_ceil(2), "pairs of a row");
     #[cfg(target_arch = "x86_64")]
-    if engine.paired {
+    if engine.rounds {
         let whole = pairs.len() / BLOCK * BLOCK;
         let whole = if whole * 2 > row.len() { whole - BLOCK } else { whole };
         // SAFETY: the processor has the instructions, and both slices are as long as that.
@@ -133,7 +193,7 @@ fn pairs_of_row(engine: Engine, row: &[f32], pairs: &mut [u32]) {
 fn pairs_of_rows(engine: Engine, above: &[f32], below: &[f32], pairs: &mut [u32]) {
     assert!(above.len() == pairs.len() && below.len() == pairs.len(), "pairs of rows");
     #[cfg(target_arch = "x86_64")]
-    if engine.paired {
+    if engine.rounds {
         let whole = pairs.len() / BLOCK * BLOCK;
         // SAFETY: the processor has the instructions, and the slices are as long as that.
         #[expect(unsafe_code, reason = "vector instructions chosen at run time")]
@@ -183,7 +243,7 @@ versions! {
 /// Transposes a block of pairs.
 fn transpose(engine: Engine, block: &mut [[u32; BLOCK]; BLOCK]) {
     #[cfg(target_arch = "x86_64")]
-    if engine.paired {
+    if engine.rounds {
         // SAFETY: the processor has the instructions.
         #[expect(unsafe_code, reason = "vector instructions chosen at run time")]
         unsafe {
@@ -210,15 +270,12 @@ impl Rows {
     /// When `values` is not made of whole rows.
     pub fn new(engine: Engine, values: &[f32], depth: usize) -> Self {
         assert!(depth > 0 && values.len().is_multiple_of(depth), "rows of {depth}");
-        let rows = values.len() / depth;
-        let stride = depth.div_ceil(2);
-        let mut pairs = vec![0; rows * stride];
-        pairs.par_chunks_mut(stride * SHARE).zip(values.par_chunks(depth * SHARE)).for_each(|(pairs, values)| {
-            for (pairs, row) in pairs.chunks_exact_mut(stride).zip(values.chunks_exact(depth)) {
+        Self::each_share(engine, values.len() / depth, depth, SHARE, |first, pairs| {
+            let stride = depth.div_ceil(2);
+            for (pairs, row) in pairs.chunks_exact_mut(stride).zip(values[first * depth..].chunks_exact(depth)) {
                 pairs_of_row(engine, row, pairs);
             }
-        });
-        Self::of_pairs(engine, rows, depth, pairs)
+        })
     }
 
     /// Rounds the transpose of a row-major matrix `[depth, rows]`.
@@ -231,9 +288,7 @@ impl Rows {
         let depth = values.len() / rows;
         let stride = depth.div_ceil(2);
         let zeros = vec![0.0; rows];
-        let mut pairs = vec![0; rows * stride];
-        pairs.par_chunks_mut(stride * ACROSS).enumerate().for_each(|(share, pairs)| {
-            let first = share * ACROSS;
+        Self::each_share(engine, rows, depth, ACROSS, |first, pairs| {
             let width = pairs.len() / stride;
             let mut strip = [[0; ACROSS]; BLOCK];
             for from in (0..stride).step_by(BLOCK) {
@@ -254,17 +309,27 @@ impl Rows {
                     }
                 }
             }
-        });
-        Self::of_pairs(engine, rows, depth, pairs)
+        })
     }
 
-    fn of_pairs(engine: Engine, rows: usize, depth: usize, pairs: Vec<u32>) -> Self {
-        if engine.paired {
+    /// Calls `fill(first row, pairs)` for every `share` rows.
+    fn each_share(
+        engine: Engine,
+        rows: usize,
+        depth: usize,
+        share: usize,
+        fill: impl Fn(usize, &mut [u32]) + Sync,
+    ) -> Self {
+        let stride = depth.div_ceil(2);
+        if engine.products == Products::Paired {
+            let mut pairs = vec![0; rows * stride];
+            pairs.par_chunks_mut(stride * share).enumerate().for_each(|(at, pairs)| fill(at * share, pairs));
             return Self { engine, count: rows, depth, pairs, floats: Vec::new() };
         }
-        let mut floats = vec![0.0; 2 * pairs.len()];
-        let chunk = 1 << 14;
-        floats.par_chunks_mut(2 * chunk).zip(pairs.par_chunks(chunk)).for_each(|(floats, pairs)| {
+        let mut floats = vec![0.0; rows * stride * 2];
+        floats.par_chunks_mut(stride * 2 * share).enumerate().for_each_init(Vec::new, |pairs, (at, floats)| {
+            pairs.resize(floats.len() / 2, 0);
+            fill(at * share, pairs);
             unpair(engine.isa, pairs, floats);
         });
         Self { engine, count: rows, depth, pairs: Vec::new(), floats }
@@ -278,28 +343,42 @@ impl Rows {
     pub fn multiply(&self, right: &Panels, output: &mut [f32]) {
         assert_eq!((self.depth, self.engine), (right.depth, right.engine), "both sides of a product");
         assert_eq!(output.len(), self.count * right.columns, "output of a product");
-        let stride = self.depth.div_ceil(2);
         output.par_chunks_mut(right.columns * SHARE).enumerate().for_each(|(share, output)| {
-            let rows = output.len() / right.columns;
-            let from = share * SHARE;
-            if self.engine.paired {
-                let pairs = &self.pairs[from * stride..(from + rows) * stride];
+            self.share(share * SHARE, right, output);
+        });
+    }
+
+    /// The rows of the product from `first` on that are in `output`.
+    fn share(&self, first: usize, right: &Panels, output: &mut [f32]) {
+        let rows = output.len() / right.columns;
+        let stride = self.depth.div_ceil(2);
+        let pairs = || &self.pairs[first * stride..(first + rows) * stride];
+        let floats = || &self.floats[first * stride * 2..(first + rows) * stride * 2];
+        match self.engine.products {
+            Products::Paired => {
                 for (panel, lines) in right.pairs.chunks_exact(stride * 2).enumerate() {
                     each_tile(rows, panel, right.columns, output, |from, rows, output, width| {
-                        tile_of_pairs(rows, &pairs[from * stride..], stride, lines, output, width);
+                        tile_of_pairs(rows, &pairs()[from * stride..], stride, lines, output, width);
                     });
                 }
-            } else {
+            }
+            Products::Widened => {
+                for (panel, lines) in right.pairs.chunks_exact(stride * 2).enumerate() {
+                    each_tile(rows, panel, right.columns, output, |from, rows, output, width| {
+                        tile_of_widened(rows, &floats()[from * stride * 2..], stride, lines, output, width);
+                    });
+                }
+            }
+            Products::Floats => {
                 let depth = stride * 2;
-                let floats = &self.floats[from * depth..(from + rows) * depth];
                 for (panel, lines) in right.floats.chunks_exact(depth * 2).enumerate() {
                     each_tile(rows, panel, right.columns, output, |from, rows, output, width| {
-                        let input = &floats[from * depth..];
+                        let input = &floats()[from * depth..];
                         tile_of_floats(self.engine.isa, rows, input, depth, lines, &[0.0; PANEL], output, width);
                     });
                 }
             }
-        });
+        }
     }
 }
 
@@ -364,7 +443,7 @@ impl Panels {
             let first = panel * PANEL;
             fill(first, PANEL.min(columns - first), lines);
         });
-        if engine.paired {
+        if engine.products != Products::Floats {
             return Self { engine, depth, columns, pairs, floats: Vec::new() };
         }
         let mut floats = vec![Line([0.0; 16]); 2 * pairs.len()];
@@ -402,15 +481,42 @@ fn tile_of_pairs(rows: usize, input: &[u32], pairs: usize, panel: &[Line<u32, 16
     }
 }
 
+/// The same, of rows of `2 · pairs` numbers.
+fn tile_of_widened(
+    rows: usize,
+    input: &[f32],
+    pairs: usize,
+    panel: &[Line<u32, 16>],
+    output: &mut [f32],
+    stride: usize,
+) {
+    assert!(
+        (1..=crate::ROWS).contains(&rows)
+            && input.len() >= rows * pairs * 2
+            && panel.len() >= pairs * 2
+            && output.len() >= (rows - 1) * stride + PANEL,
+        "a tile within its slices"
+    );
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: the processor has the instructions, or products would be of floats on both sides, and the assertion
+    // above keeps every access within the slices.
+    #[expect(unsafe_code, reason = "vector instructions chosen at run time")]
+    unsafe {
+        x86::widened(rows, input.as_ptr(), pairs, panel.as_ptr().cast(), output.as_mut_ptr(), stride);
+    }
+}
+
 #[cfg(target_arch = "x86_64")]
 #[expect(unsafe_code, reason = "vector instructions chosen at run time")]
 mod x86 {
     use std::arch::x86_64::{
-        __m512bh, __m512i, _mm512_cvtne2ps_pbh, _mm512_dpbf16_ps, _mm512_load_si512, _mm512_loadu_ps,
-        _mm512_loadu_si512, _mm512_permutexvar_epi16, _mm512_set1_epi32, _mm512_setzero_ps, _mm512_setzero_si512,
-        _mm512_shuffle_i32x4, _mm512_storeu_ps, _mm512_storeu_si512, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64,
+        __m512bh, __m512i, _mm512_and_si512, _mm512_castsi512_ps, _mm512_cvtne2ps_pbh, _mm512_dpbf16_ps,
+        _mm512_fmadd_ps, _mm512_load_si512, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_permutexvar_epi16,
+        _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_shuffle_i32x4,
+        _mm512_slli_epi32, _mm512_storeu_ps, _mm512_storeu_si512, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64,
         _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
     };
+    use std::hint::black_box;
     use std::mem::transmute;
 
     use super::BLOCK;
@@ -521,6 +627,52 @@ mod x86 {
                     sum[0] = _mm512_dpbf16_ps(sum[0], x, left);
                     sum[1] = _mm512_dpbf16_ps(sum[1], x, right);
                 }
+            }
+            for (row, sum) in sums.iter().enumerate() {
+                _mm512_storeu_ps(c.add(row * stride), sum[0]);
+                _mm512_storeu_ps(c.add(row * stride + 16), sum[1]);
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// The processor has AVX-512. `a` holds `rows` rows of `2 * k` numbers, of each pair the second one first; `b` an
+    /// aligned panel of `k` rows of 32 pairs, `c` `rows` rows of 32 numbers, `stride` apart.
+    #[target_feature(enable = "avx512f")]
+    pub(super) unsafe fn widened(rows: usize, a: *const f32, k: usize, b: *const u32, c: *mut f32, stride: usize) {
+        // SAFETY: as above.
+        unsafe { with_rows!(rows, tile_widened(a, k, b, c, stride)) }
+    }
+
+    #[target_feature(enable = "avx512f")]
+    unsafe fn tile_widened<const M: usize>(a: *const f32, k: usize, b: *const u32, c: *mut f32, stride: usize) {
+        // SAFETY: as for `widened`, with M rows.
+        unsafe {
+            let upper = _mm512_set1_epi32(0xffff_0000_u32.cast_signed());
+            let mut sums = [[_mm512_setzero_ps(); 2]; M];
+            let mut a = a;
+            for p in 0..k {
+                let left = _mm512_load_si512(b.add(p * 32).cast());
+                let right = _mm512_load_si512(b.add(p * 32 + 16).cast());
+                let numbers = (_mm512_and_si512(left, upper), _mm512_and_si512(right, upper));
+                let numbers = (_mm512_castsi512_ps(numbers.0), _mm512_castsi512_ps(numbers.1));
+                for (row, sum) in sums.iter_mut().enumerate() {
+                    let x = _mm512_set1_ps(*a.add(row * k * 2));
+                    sum[0] = _mm512_fmadd_ps(x, numbers.0, sum[0]);
+                    sum[1] = _mm512_fmadd_ps(x, numbers.1, sum[1]);
+                }
+                // The compiler would load the next number of every row as well before it is used, for which there are
+                // too few registers; so it may not know that this is the next one. Twice as fast.
+                a = black_box(a.add(1));
+                let numbers = (_mm512_slli_epi32::<16>(left), _mm512_slli_epi32::<16>(right));
+                let numbers = (_mm512_castsi512_ps(numbers.0), _mm512_castsi512_ps(numbers.1));
+                for (row, sum) in sums.iter_mut().enumerate() {
+                    let x = _mm512_set1_ps(*a.add(row * k * 2));
+                    sum[0] = _mm512_fmadd_ps(x, numbers.0, sum[0]);
+                    sum[1] = _mm512_fmadd_ps(x, numbers.1, sum[1]);
+                }
+                a = black_box(a.add(1));
             }
             for (row, sum) in sums.iter().enumerate() {
                 _mm512_storeu_ps(c.add(row * stride), sum[0]);
