@@ -12,6 +12,7 @@
 //! A product takes [`Rows`] on the left and [`Panels`] on the right. Each is made from a matrix or from its transpose,
 //! so the three products of a linear layer (output, gradient of the input, gradient of the weights) need no other copy.
 
+use std::mem::MaybeUninit;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,7 @@ use rayon::prelude::*;
 use crate::aligned::Line;
 use crate::f32::tile as tile_of_floats;
 use crate::isa::{Isa, Kind};
+use crate::reuse::Buffer;
 use crate::vector::versions;
 use crate::{PANEL, each_tile};
 
@@ -64,14 +66,14 @@ impl Engine {
             if candidates.len() == 1 {
                 return candidates[0];
             }
-            let times = Self::times(candidates);
+            let times = Self::timed(candidates);
             let fastest = (0..times.len()).min_by_key(|&at| times[at]).unwrap_or(0);
             candidates[fastest]
         })
     }
 
     /// The shortest of a few times that each takes for one tile.
-    fn times(candidates: &[Self]) -> Vec<Duration> {
+    fn timed(candidates: &[Self]) -> Vec<Duration> {
         /// Numbers that a sum of the tile adds up: a layer's width, as a rule.
         const DEPTH: usize = 384;
         /// Repetitions, in turn, so that what else the processor does meets all of them.
@@ -79,12 +81,11 @@ impl Engine {
         let (left, right) = (vec![1.0; crate::ROWS * DEPTH], vec![1.0; DEPTH * PANEL]);
         let sides = |&engine| (Rows::new(engine, &left, DEPTH), Panels::new(engine, &right, PANEL));
         let sides: Vec<(Rows, Panels)> = candidates.iter().map(sides).collect();
-        let mut output = vec![0.0; crate::ROWS * PANEL];
         let mut shortest = vec![Duration::MAX; candidates.len()];
         for _ in 0..TIMES {
             for (shortest, (left, right)) in shortest.iter_mut().zip(&sides) {
                 let start = Instant::now();
-                left.share(0, right, &mut output);
+                left.share(0, right, &mut [MaybeUninit::uninit(); crate::ROWS * PANEL]);
                 *shortest = start.elapsed().min(*shortest);
             }
         }
@@ -126,28 +127,28 @@ fn has_pairs(_: Isa) -> bool {
 }
 
 /// The left side of a product, `[rows, depth]`.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Rows {
     engine: Engine,
     count: usize,
     depth: usize,
     /// `[rows, pairs]`: two numbers each, the first in the lower half.
-    pairs: Vec<u32>,
+    pairs: Buffer<u32>,
     /// `[rows, 2 · pairs]` of numbers in 32 bits, in the order in which pairs are added up; where it is not the
     /// instruction for pairs that multiplies.
-    floats: Vec<f32>,
+    floats: Buffer<f32>,
 }
 
 /// The right side of a product, `[depth, columns]`, in panels of 32 columns.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Panels {
     engine: Engine,
     depth: usize,
     columns: usize,
-    /// Panel by panel, pair by pair, two lines each; columns beyond the last are 0.
-    pairs: Vec<Line<u32, 16>>,
+    /// Panel by panel, pair by pair, two lines each; columns beyond the last are anything.
+    pairs: Buffer<Line<u32, 16>>,
     /// The same as numbers in 32 bits, four lines a pair; for [`Products::Floats`] alone.
-    floats: Vec<Line<f32, 16>>,
+    floats: Buffer<Line<f32, 16>>,
 }
 
 /// A number's bits, rounded to bfloat16 (halves to even) in the upper 16; the lower ones are 0.
@@ -322,34 +323,42 @@ impl Rows {
     ) -> Self {
         let stride = depth.div_ceil(2);
         if engine.products == Products::Paired {
-            let mut pairs = vec![0; rows * stride];
+            let mut pairs = Buffer::new(rows * stride);
             pairs.par_chunks_mut(stride * share).enumerate().for_each(|(at, pairs)| fill(at * share, pairs));
-            return Self { engine, count: rows, depth, pairs, floats: Vec::new() };
+            return Self { engine, count: rows, depth, pairs, floats: Buffer::empty() };
         }
-        let mut floats = vec![0.0; rows * stride * 2];
+        let mut floats = Buffer::new(rows * stride * 2);
         floats.par_chunks_mut(stride * 2 * share).enumerate().for_each_init(Vec::new, |pairs, (at, floats)| {
             pairs.resize(floats.len() / 2, 0);
             fill(at * share, pairs);
             unpair(engine.isa, pairs, floats);
         });
-        Self { engine, count: rows, depth, pairs: Vec::new(), floats }
+        Self { engine, count: rows, depth, pairs: Buffer::empty(), floats }
     }
 
     /// `self · right`, row-major `[rows, columns]`.
     ///
     /// # Panics
     ///
-    /// When the depths differ or `output` is not that long.
-    pub fn multiply(&self, right: &Panels, output: &mut [f32]) {
+    /// When the depths differ.
+    pub fn times(&self, right: &Panels) -> Vec<f32> {
         assert_eq!((self.depth, self.engine), (right.depth, right.engine), "both sides of a product");
-        assert_eq!(output.len(), self.count * right.columns, "output of a product");
-        output.par_chunks_mut(right.columns * SHARE).enumerate().for_each(|(share, output)| {
+        let length = self.count * right.columns;
+        let mut output = Vec::with_capacity(length);
+        let places = &mut output.spare_capacity_mut()[..length];
+        places.par_chunks_mut(right.columns * SHARE).enumerate().for_each(|(share, output)| {
             self.share(share * SHARE, right, output);
         });
+        // SAFETY: the capacity is that long, and every share has written all of its part.
+        #[expect(unsafe_code, reason = "memory that is written once need not be cleared before, by one thread")]
+        unsafe {
+            output.set_len(length);
+        }
+        output
     }
 
-    /// The rows of the product from `first` on that are in `output`.
-    fn share(&self, first: usize, right: &Panels, output: &mut [f32]) {
+    /// Writes the rows of the product from `first` on, all of `output`.
+    fn share(&self, first: usize, right: &Panels, output: &mut [MaybeUninit<f32>]) {
         let rows = output.len() / right.columns;
         let stride = self.depth.div_ceil(2);
         let pairs = || &self.pairs[first * stride..(first + rows) * stride];
@@ -357,25 +366,50 @@ impl Rows {
         match self.engine.products {
             Products::Paired => {
                 for (panel, lines) in right.pairs.chunks_exact(stride * 2).enumerate() {
-                    each_tile(rows, panel, right.columns, output, |from, rows, output, width| {
-                        tile_of_pairs(rows, &pairs()[from * stride..], stride, lines, output, width);
-                    });
+                    each_tile(
+                        rows,
+                        panel,
+                        right.columns,
+                        output,
+                        MaybeUninit::uninit(),
+                        |from, rows, output, width| {
+                            tile_of_pairs(rows, &pairs()[from * stride..], stride, lines, output, width);
+                        },
+                    );
                 }
             }
             Products::Widened => {
                 for (panel, lines) in right.pairs.chunks_exact(stride * 2).enumerate() {
-                    each_tile(rows, panel, right.columns, output, |from, rows, output, width| {
-                        tile_of_widened(rows, &floats()[from * stride * 2..], stride, lines, output, width);
-                    });
+                    each_tile(
+                        rows,
+                        panel,
+                        right.columns,
+                        output,
+                        MaybeUninit::uninit(),
+                        |from, rows, output, width| {
+                            tile_of_widened(rows, &floats()[from * stride * 2..], stride, lines, output, width);
+                        },
+                    );
                 }
             }
             Products::Floats => {
                 let depth = stride * 2;
                 for (panel, lines) in right.floats.chunks_exact(depth * 2).enumerate() {
-                    each_tile(rows, panel, right.columns, output, |from, rows, output, width| {
-                        let input = &floats()[from * depth..];
-                        tile_of_floats(self.engine.isa, rows, input, depth, lines, &[0.0; PANEL], output, width);
-                    });
+                    each_tile(
+                        rows,
+                        panel,
+                        right.columns,
+                        output,
+                        MaybeUninit::uninit(),
+                        |from, rows, output, width| {
+                            let input = &floats()[from * depth..];
+                            let mut sums = [0.0; crate::ROWS * PANEL];
+                            tile_of_floats(self.engine.isa, rows, input, depth, lines, &[0.0; PANEL], &mut sums, PANEL);
+                            for (row, sums) in sums.chunks_exact(PANEL).take(rows).enumerate() {
+                                output[row * width..][..PANEL].write_copy_of_slice(sums);
+                            }
+                        },
+                    );
                 }
             }
         }
@@ -438,15 +472,15 @@ impl Panels {
         fill: impl Fn(usize, usize, &mut [Line<u32, 16>]) + Sync,
     ) -> Self {
         let stride = depth.div_ceil(2) * 2;
-        let mut pairs = vec![Line([0; 16]); columns.div_ceil(PANEL) * stride];
+        let mut pairs = Buffer::new(columns.div_ceil(PANEL) * stride);
         pairs.par_chunks_mut(stride).enumerate().for_each(|(panel, lines)| {
             let first = panel * PANEL;
             fill(first, PANEL.min(columns - first), lines);
         });
         if engine.products != Products::Floats {
-            return Self { engine, depth, columns, pairs, floats: Vec::new() };
+            return Self { engine, depth, columns, pairs, floats: Buffer::empty() };
         }
-        let mut floats = vec![Line([0.0; 16]); 2 * pairs.len()];
+        let mut floats: Buffer<Line<f32, 16>> = Buffer::new(2 * pairs.len());
         floats.par_chunks_mut(2 * stride).zip(pairs.par_chunks(stride)).for_each(|(floats, pairs)| {
             let mut numbers = [0.0; 32];
             for (floats, pairs) in floats.chunks_exact_mut(4).zip(pairs.chunks_exact(2)) {
@@ -459,12 +493,19 @@ impl Panels {
                 }
             }
         });
-        Self { engine, depth, columns, pairs: Vec::new(), floats }
+        Self { engine, depth, columns, pairs: Buffer::empty(), floats }
     }
 }
 
 /// One tile: at most [`crate::ROWS`] rows of pairs by one panel; output rows are `stride` apart.
-fn tile_of_pairs(rows: usize, input: &[u32], pairs: usize, panel: &[Line<u32, 16>], output: &mut [f32], stride: usize) {
+fn tile_of_pairs(
+    rows: usize,
+    input: &[u32],
+    pairs: usize,
+    panel: &[Line<u32, 16>],
+    output: &mut [MaybeUninit<f32>],
+    stride: usize,
+) {
     assert!(
         (1..=crate::ROWS).contains(&rows)
             && input.len() >= rows * pairs
@@ -477,7 +518,7 @@ fn tile_of_pairs(rows: usize, input: &[u32], pairs: usize, panel: &[Line<u32, 16
     // access within the slices.
     #[expect(unsafe_code, reason = "vector instructions chosen at run time")]
     unsafe {
-        x86::avx512(rows, input.as_ptr(), pairs, panel.as_ptr().cast(), output.as_mut_ptr(), stride);
+        x86::avx512(rows, input.as_ptr(), pairs, panel.as_ptr().cast(), output.as_mut_ptr().cast(), stride);
     }
 }
 
@@ -487,7 +528,7 @@ fn tile_of_widened(
     input: &[f32],
     pairs: usize,
     panel: &[Line<u32, 16>],
-    output: &mut [f32],
+    output: &mut [MaybeUninit<f32>],
     stride: usize,
 ) {
     assert!(
@@ -502,7 +543,7 @@ fn tile_of_widened(
     // above keeps every access within the slices.
     #[expect(unsafe_code, reason = "vector instructions chosen at run time")]
     unsafe {
-        x86::widened(rows, input.as_ptr(), pairs, panel.as_ptr().cast(), output.as_mut_ptr(), stride);
+        x86::widened(rows, input.as_ptr(), pairs, panel.as_ptr().cast(), output.as_mut_ptr().cast(), stride);
     }
 }
 

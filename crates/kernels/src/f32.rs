@@ -63,7 +63,7 @@ impl Matrix {
         assert_eq!(output.len(), rows * self.outputs, "output of a product");
         for (panel, lines) in self.panels.chunks_exact(self.inputs * 2).enumerate() {
             let bias = &self.bias[panel * PANEL..][..PANEL];
-            each_tile(rows, panel, self.outputs, output, |from, rows, output, stride| {
+            each_tile(rows, panel, self.outputs, output, 0.0, |from, rows, output, stride| {
                 let input = &input[from * self.inputs..][..rows * self.inputs];
                 tile(self.isa, rows, input, self.inputs, lines, bias, output, stride);
             });

@@ -147,7 +147,7 @@ impl Matrix {
         assert_eq!(input.stride, stride(self.inputs), "input of a product");
         assert_eq!(output.len(), rows * self.outputs, "output of a product");
         for panel in 0..self.outputs.div_ceil(PANEL) {
-            each_tile(rows, panel, self.outputs, output, |from, rows, output, stride| {
+            each_tile(rows, panel, self.outputs, output, 0.0, |from, rows, output, stride| {
                 self.tile(input, from, from + rows, panel, output, stride);
             });
         }

@@ -27,6 +27,8 @@ mod lanes;
 pub mod mapped;
 #[cfg(feature = "training")]
 pub mod memory;
+#[cfg(feature = "training")]
+mod reuse;
 pub mod vector;
 
 pub use isa::Isa;
@@ -44,13 +46,15 @@ fn tiles(rows: usize) -> impl Iterator<Item = (usize, usize)> {
 }
 
 /// Calls `tile(first row, rows, output, stride)` for every tile of a panel, with the part of the row-major
-/// `[rows, columns]` `output` that begins at the tile. A panel that is not full goes through a place of its own.
-pub(crate) fn each_tile(
+/// `[rows, columns]` `output` that begins at the tile. A panel that is not full goes through a place of its own, which
+/// holds `empty` before. What `tile` writes of each row are [`PANEL`] columns.
+pub(crate) fn each_tile<T: Copy>(
     rows: usize,
     panel: usize,
     columns: usize,
-    output: &mut [f32],
-    tile: impl Fn(usize, usize, &mut [f32], usize),
+    output: &mut [T],
+    empty: T,
+    tile: impl Fn(usize, usize, &mut [T], usize),
 ) {
     let first = panel * PANEL;
     let width = PANEL.min(columns - first);
@@ -59,7 +63,7 @@ pub(crate) fn each_tile(
             let end = (to - 1) * columns + first + PANEL;
             tile(from, to - from, &mut output[from * columns + first..end], columns);
         } else {
-            let mut whole = [0.0; ROWS * PANEL];
+            let mut whole = [empty; ROWS * PANEL];
             tile(from, to - from, &mut whole, PANEL);
             for (row, values) in whole.chunks_exact(PANEL).take(to - from).enumerate() {
                 output[(from + row) * columns + first..][..width].copy_from_slice(&values[..width]);

@@ -39,8 +39,8 @@ fn products(
     let lefts = [Rows::new(engine, left, depth), Rows::transposed(engine, &standing_left, rows)];
     let rights = [Panels::new(engine, right, columns), Panels::transposed(engine, &standing_right, depth)];
     [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(left, right): (usize, usize)| {
-        let mut output = vec![f32::NAN; rows * columns];
-        lefts[left].multiply(&rights[right], &mut output);
+        let output = lefts[left].times(&rights[right]);
+        assert_eq!(output.len(), rows * columns);
         output
     })
 }
@@ -108,11 +108,13 @@ fn numbers_are_rounded_to_the_nearest_and_halves_to_even() {
         // Each number times one: on the left, where a row is read, and on the right, where columns are.
         for value in &values {
             let one = [1.0];
-            let mut found = [[0.0]; 2];
-            Rows::new(engine, &[*value], 1).multiply(&Panels::new(engine, &one, 1), &mut found[0]);
-            Rows::new(engine, &one, 1).multiply(&Panels::new(engine, &[*value], 1), &mut found[1]);
+            let found = [
+                Rows::new(engine, &[*value], 1).times(&Panels::new(engine, &one, 1)),
+                Rows::new(engine, &one, 1).times(&Panels::new(engine, &[*value], 1)),
+            ];
             let expected = bf16::from_f32(*value).to_f32();
-            for [found] in found {
+            for found in found {
+                let [found] = found[..] else { panic!("one number") };
                 let same = found.to_bits() == expected.to_bits() || found.is_nan() && expected.is_nan();
                 // A sum begins with +0, and −0 is lost in it.
                 assert!(same || found == 0.0 && expected == 0.0, "{}: {value:e} is {found:e}", engine.name());
@@ -125,11 +127,9 @@ fn numbers_are_rounded_to_the_nearest_and_halves_to_even() {
         for (place, value) in many.iter().enumerate() {
             let mut unit = vec![0.0; 256];
             unit[place] = 1.0;
-            let mut found = [0.0];
-            rows.multiply(&Panels::transposed(engine, &unit, 256), &mut found);
-            assert_eq!(found[0], bf16::from_f32(*value).to_f32());
-            Rows::new(engine, &unit, 256).multiply(&panels, &mut found);
-            assert_eq!(found[0], bf16::from_f32(*value).to_f32());
+            let expected = [bf16::from_f32(*value).to_f32()];
+            assert_eq!(rows.times(&Panels::transposed(engine, &unit, 256)), expected);
+            assert_eq!(Rows::new(engine, &unit, 256).times(&panels), expected);
         }
     }
 }
@@ -140,9 +140,7 @@ fn what_is_no_number_stays_none() {
         let mut left = numbers(3 * 70, 5);
         left[70 + 33] = f32::from_bits(0xffff_ffff);
         let (left, right) = (Rows::new(engine, &left, 70), Panels::new(engine, &numbers(70 * 40, 6), 40));
-        let mut output = vec![0.0; 3 * 40];
-        left.multiply(&right, &mut output);
-        for (at, value) in output.iter().enumerate() {
+        for (at, value) in left.times(&right).iter().enumerate() {
             assert_eq!(value.is_nan(), at / 40 == 1, "{} at {at}", engine.name());
         }
     }
@@ -162,5 +160,5 @@ fn a_product_does_not_depend_on_the_number_of_threads() {
 #[should_panic(expected = "both sides of a product")]
 fn sides_of_another_depth_are_refused() {
     let engine = Engine::detect();
-    Rows::new(engine, &[0.0; 6], 3).multiply(&Panels::new(engine, &[0.0; 8], 4), &mut [0.0; 8]);
+    Rows::new(engine, &[0.0; 6], 3).times(&Panels::new(engine, &[0.0; 8], 4));
 }

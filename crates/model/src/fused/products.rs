@@ -96,7 +96,5 @@ impl<'a> Operand<'a> {
 }
 
 fn multiply(left: &Rows, right: &Panels, rows: usize, columns: usize) -> FlexTensor {
-    let mut output = vec![0.0; rows * columns];
-    left.multiply(right, &mut output);
-    tensor(output, [rows, columns])
+    tensor(left.times(right), [rows, columns])
 }
