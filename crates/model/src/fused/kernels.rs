@@ -362,11 +362,15 @@ pub(super) fn norm_backward(
     (input, add_up(by_gamma, columns), add_up(by_beta, columns))
 }
 
-/// `left += right`
-pub(super) fn add(left: &mut [f32], right: &[f32]) {
-    left.par_chunks_mut(1 << 14).zip(right.par_chunks(1 << 14)).for_each(|(left, right)| {
-        for (left, right) in left.iter_mut().zip(right) {
-            *left += right;
+/// Adds others to the values, one after another.
+pub(super) fn add<const N: usize>(values: &mut [f32], others: [&[f32]; N]) {
+    const PART: usize = 1 << 13;
+    values.par_chunks_mut(PART).enumerate().for_each(|(part, values)| {
+        let places = part * PART..part * PART + values.len();
+        for other in others {
+            for (value, other) in values.iter_mut().zip(&other[places.clone()]) {
+                *value += other;
+            }
         }
     });
 }

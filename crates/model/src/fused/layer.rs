@@ -11,7 +11,6 @@ use burn_autodiff::ops::{Backward, Ops, OpsKind};
 use burn_flex::FlexTensor;
 
 use super::attention::{self, Heads};
-use super::products::Operand;
 use super::{Input, Normalised, Pass, kernels, tensor, values, values_mut};
 use crate::classifier::Layer;
 use crate::config::{Activation, BertConfig};
@@ -92,10 +91,6 @@ impl Setting {
         }
     }
 
-    fn operand<'a>(&self, tensor: &'a FlexTensor) -> Operand<'a> {
-        Operand::new(self.pass.arithmetic, tensor)
-    }
-
     fn attention_mask(&self) -> Option<kernels::Mask> {
         self.pass.hidden_mask(self.site + 1)
     }
@@ -128,10 +123,10 @@ fn run(inputs: &[FlexTensor], setting: &Setting) -> (FlexTensor, Saved) {
     let width = setting.heads * setting.head_size;
     let epsilon = setting.pass.epsilon;
     let bias = |place: usize| values(&inputs[place + 1]);
-    let weights_of = |place: usize| setting.operand(&inputs[place]);
-    let from_hidden = setting.operand(hidden);
-    let [query, key, value] = [QUERY, KEY, VALUE].map(|place| {
-        let mut output = from_hidden.times(&weights_of(place));
+    let arithmetic = setting.pass.arithmetic;
+    let from_hidden = arithmetic.left(hidden);
+    let [query, key, value] = at_once([QUERY, KEY, VALUE], |place| {
+        let mut output = from_hidden.times(&arithmetic.right(&inputs[place]));
         kernels::add_bias(values_mut(&mut output), bias(place));
         output
     });
@@ -145,18 +140,25 @@ fn run(inputs: &[FlexTensor], setting: &Setting) -> (FlexTensor, Saved) {
             kernels::add_and_norm(values_mut(&mut unit), Some(bias(dense)), mask, Some(values(residual)), norm);
         (tensor(output, [tokens, width]), Normalised { unit, inverse })
     };
-    let attended = setting.operand(&context).times(&weights_of(ATTENTION_OUTPUT));
+    let attended = arithmetic.linear(&context, &inputs[ATTENTION_OUTPUT]);
     let (middle, attention_norm) =
         add_and_norm(attended, ATTENTION_OUTPUT, setting.attention_mask(), hidden, ATTENTION_NORM);
 
-    let mut slopes = setting.operand(&middle).times(&weights_of(INTERMEDIATE));
+    let mut slopes = arithmetic.linear(&middle, &inputs[INTERMEDIATE]);
     let inner = kernels::activate(setting.activation, values_mut(&mut slopes), bias(INTERMEDIATE));
     let inner_width = slopes.layout().shape()[1];
     let inner = tensor(inner, [tokens, inner_width]);
-    let outer = setting.operand(&inner).times(&weights_of(OUTPUT));
+    let outer = arithmetic.linear(&inner, &inputs[OUTPUT]);
     let (output, output_norm) = add_and_norm(outer, OUTPUT, setting.output_mask(), &middle, OUTPUT_NORM);
     let saved = Saved { query, key, value, weights, context, attention_norm, middle, slopes, inner, output_norm };
     (output, saved)
+}
+
+/// What `function` makes of three things, at once.
+fn at_once<I: Send, O: Send>([first, second, third]: [I; 3], function: impl Fn(I) -> O + Sync) -> [O; 3] {
+    let (first, (second, third)) =
+        rayon::join(|| function(first), || rayon::join(|| function(second), || function(third)));
+    [first, second, third]
 }
 
 #[derive(Debug)]
@@ -175,11 +177,11 @@ impl Backward<Flex, INPUTS> for LayerBackward {
     fn backward(self, ops: Ops<State, INPUTS>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
         let State { inputs, setting, saved } = ops.state;
         let gradient = super::contiguous(grads.consume::<Flex>(&ops.node));
-        let weights_of = |place: usize| setting.operand(&inputs[place]);
+        let arithmetic = setting.pass.arithmetic;
         let parents = ops.parents.map(|parent| parent.map(|node| node.id));
         let wanted = |place: usize| parents[place].is_some();
-        let mut set = |place: usize, gradient: FlexTensor| {
-            if let Some(id) = parents[place] {
+        let mut set = |place: usize, gradient: Option<FlexTensor>| {
+            if let (Some(id), Some(gradient)) = (parents[place], gradient) {
                 grads.register::<Flex>(id, gradient);
             }
         };
@@ -193,59 +195,64 @@ impl Backward<Flex, INPUTS> for LayerBackward {
         // Feed-forward, from the end.
         let (by_sum, by_gamma, by_beta) =
             kernels::norm_backward(values(&gradient), saved.output_norm.values(), values(&inputs[OUTPUT_NORM]));
-        set(OUTPUT_NORM, vector(by_gamma));
-        set(OUTPUT_NORM + 1, vector(by_beta));
+        set(OUTPUT_NORM, Some(vector(by_gamma)));
+        set(OUTPUT_NORM + 1, Some(vector(by_beta)));
         // The forward pass adds the bias before the mask, so its gradient is the masked one.
         let (by_output, by_bias) = kernels::dropped_out(&by_sum, setting.output_mask(), width);
-        set(OUTPUT + 1, vector(by_bias));
+        set(OUTPUT + 1, Some(vector(by_bias)));
         let by_output = tensor(by_output, [tokens, width]);
-        let by_output = setting.operand(&by_output);
-        if wanted(OUTPUT) {
-            set(OUTPUT, setting.operand(&saved.inner).transposed_times(&by_output));
-        }
-        let mut by_before = by_output.times_transposed(&weights_of(OUTPUT));
+        let (by_weights, mut by_before) =
+            arithmetic.linear_backward(&saved.inner, &by_output, &inputs[OUTPUT], wanted(OUTPUT));
+        set(OUTPUT, by_weights);
         let by_bias = kernels::activate_backward(values_mut(&mut by_before), values(&saved.slopes), inner_width);
-        set(INTERMEDIATE + 1, vector(by_bias));
-        let by_before = setting.operand(&by_before);
-        if wanted(INTERMEDIATE) {
-            set(INTERMEDIATE, setting.operand(&saved.middle).transposed_times(&by_before));
-        }
-        let mut by_middle = by_before.times_transposed(&weights_of(INTERMEDIATE));
-        kernels::add(values_mut(&mut by_middle), &by_sum);
+        set(INTERMEDIATE + 1, Some(vector(by_bias)));
+        let (by_weights, mut by_middle) =
+            arithmetic.linear_backward(&saved.middle, &by_before, &inputs[INTERMEDIATE], wanted(INTERMEDIATE));
+        set(INTERMEDIATE, by_weights);
+        kernels::add(values_mut(&mut by_middle), [&by_sum]);
 
         // Attention.
         let (mut by_hidden, by_gamma, by_beta) =
             kernels::norm_backward(values(&by_middle), saved.attention_norm.values(), values(&inputs[ATTENTION_NORM]));
-        set(ATTENTION_NORM, vector(by_gamma));
-        set(ATTENTION_NORM + 1, vector(by_beta));
+        set(ATTENTION_NORM, Some(vector(by_gamma)));
+        set(ATTENTION_NORM + 1, Some(vector(by_beta)));
         let (by_attended, by_bias) = kernels::dropped_out(&by_hidden, setting.attention_mask(), width);
-        set(ATTENTION_OUTPUT + 1, vector(by_bias));
+        set(ATTENTION_OUTPUT + 1, Some(vector(by_bias)));
         let by_attended = tensor(by_attended, [tokens, width]);
-        let by_attended = setting.operand(&by_attended);
-        if wanted(ATTENTION_OUTPUT) {
-            set(ATTENTION_OUTPUT, setting.operand(&saved.context).transposed_times(&by_attended));
-        }
-        let by_context = by_attended.times_transposed(&weights_of(ATTENTION_OUTPUT));
+        let (by_weights, by_context) = arithmetic.linear_backward(
+            &saved.context,
+            &by_attended,
+            &inputs[ATTENTION_OUTPUT],
+            wanted(ATTENTION_OUTPUT),
+        );
+        set(ATTENTION_OUTPUT, by_weights);
         let (by_query, by_key, by_value) = attention::attend_backward(
             values(&by_context),
             (values(&saved.query), values(&saved.key), values(&saved.value)),
             &saved.weights,
             setting.heads(),
         );
-        let from_hidden = setting.operand(&inputs[0]);
-        for (place, gradient) in [(QUERY, by_query), (KEY, by_key), (VALUE, by_value)] {
-            if wanted(place + 1) {
-                set(place + 1, vector(kernels::column_sums(&gradient, width)));
-            }
+        let places = [QUERY, KEY, VALUE];
+        let any = places.iter().any(|&place| wanted(place));
+        let from_hidden = any.then(|| arithmetic.left_transposed(&inputs[0]));
+        let gradients = at_once([(QUERY, by_query), (KEY, by_key), (VALUE, by_value)], |(place, gradient)| {
+            let by_bias = wanted(place + 1).then(|| vector(kernels::column_sums(&gradient, width)));
             let gradient = tensor(gradient, [tokens, width]);
-            let gradient = setting.operand(&gradient);
-            if wanted(place) {
-                set(place, from_hidden.transposed_times(&gradient));
-            }
-            if wanted(0) {
-                kernels::add(&mut by_hidden, values(&gradient.times_transposed(&weights_of(place))));
-            }
+            let left = from_hidden.as_ref().filter(|_| wanted(place));
+            let (by_weights, by_input) = rayon::join(
+                || left.map(|left| left.times(&arithmetic.right(&gradient))),
+                || wanted(0).then(|| arithmetic.by_input(&gradient, &inputs[place])),
+            );
+            (by_weights, by_bias, by_input)
+        });
+        let by_inputs = gradients.each_ref().map(|(_, _, by_input)| by_input.as_ref());
+        if let [Some(by_query), Some(by_key), Some(by_value)] = by_inputs {
+            kernels::add(&mut by_hidden, [values(by_query), values(by_key), values(by_value)]);
         }
-        set(0, tensor(by_hidden, [tokens, width]));
+        for (place, (by_weights, by_bias, _)) in places.into_iter().zip(gradients) {
+            set(place, by_weights);
+            set(place + 1, by_bias);
+        }
+        set(0, Some(tensor(by_hidden, [tokens, width])));
     }
 }

@@ -1,6 +1,7 @@
 //! Matrix products, in 32 bits by Burn or of numbers rounded to bfloat16.
-
-use std::cell::OnceCell;
+//!
+//! A product has two sides, and each is made ready by itself: what it is rounded and rearranged into takes part in as
+//! many products as need it, and products that do not need one another run at once.
 
 use burn::backend::Flex;
 use burn_backend::ops::FloatTensorOps;
@@ -19,6 +20,18 @@ pub(super) enum Arithmetic {
     Rounded(Engine),
 }
 
+/// The left side of a product.
+pub(super) enum Left {
+    Single(FlexTensor),
+    Rounded { rows: Rows, count: usize },
+}
+
+/// The right side of a product.
+pub(super) enum Right {
+    Single(FlexTensor),
+    Rounded { panels: Panels, columns: usize },
+}
+
 impl Arithmetic {
     pub(super) fn of(precision: TrainPrecision) -> Self {
         match precision {
@@ -26,75 +39,90 @@ impl Arithmetic {
             TrainPrecision::Bf16 => Self::Rounded(Engine::detect()),
         }
     }
-}
 
-/// A matrix `[rows, columns]` that takes part in products. What it is rounded and rearranged into is made when it is
-/// first needed, and once.
-pub(super) struct Operand<'a> {
-    arithmetic: Arithmetic,
-    tensor: &'a FlexTensor,
-    left: OnceCell<Rows>,
-    left_transposed: OnceCell<Rows>,
-    right: OnceCell<Panels>,
-}
-
-impl<'a> Operand<'a> {
-    pub(super) fn new(arithmetic: Arithmetic, tensor: &'a FlexTensor) -> Self {
-        let (left, left_transposed, right) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
-        Self { arithmetic, tensor, left, left_transposed, right }
+    /// A matrix on the left.
+    pub(super) fn left(self, matrix: &FlexTensor) -> Left {
+        let [count, depth] = dims(matrix);
+        match self {
+            Self::Single => Left::Single(matrix.clone()),
+            Self::Rounded(engine) => Left::Rounded { rows: Rows::new(engine, values(matrix), depth), count },
+        }
     }
 
-    fn columns(&self) -> usize {
-        self.tensor.layout().shape()[1]
+    /// The transpose of a matrix on the left.
+    pub(super) fn left_transposed(self, matrix: &FlexTensor) -> Left {
+        let count = dims(matrix)[1];
+        match self {
+            Self::Single => Left::Single(matrix.transpose(0, 1)),
+            Self::Rounded(engine) => Left::Rounded { rows: Rows::transposed(engine, values(matrix), count), count },
+        }
     }
 
-    fn rows(&self) -> usize {
-        self.tensor.layout().shape()[0]
+    /// A matrix on the right.
+    pub(super) fn right(self, matrix: &FlexTensor) -> Right {
+        let columns = dims(matrix)[1];
+        match self {
+            Self::Single => Right::Single(matrix.clone()),
+            Self::Rounded(engine) => Right::Rounded { panels: Panels::new(engine, values(matrix), columns), columns },
+        }
     }
 
-    fn right(&self, engine: Engine) -> &Panels {
-        self.right.get_or_init(|| Panels::new(engine, values(self.tensor), self.columns()))
-    }
-
-    fn left(&self, engine: Engine) -> &Rows {
-        self.left.get_or_init(|| Rows::new(engine, values(self.tensor), self.columns()))
-    }
-
-    /// `self · right`
-    pub(super) fn times(&self, right: &Operand<'_>) -> FlexTensor {
-        match self.arithmetic {
-            Arithmetic::Single => Flex::float_matmul(self.tensor.clone(), right.tensor.clone()),
-            Arithmetic::Rounded(engine) => {
-                multiply(self.left(engine), right.right(engine), self.rows(), right.columns())
+    /// The transpose of a matrix on the right.
+    pub(super) fn right_transposed(self, matrix: &FlexTensor) -> Right {
+        let [columns, depth] = dims(matrix);
+        match self {
+            Self::Single => Right::Single(matrix.transpose(0, 1)),
+            Self::Rounded(engine) => {
+                Right::Rounded { panels: Panels::transposed(engine, values(matrix), depth), columns }
             }
         }
     }
 
-    /// `self · rightᵀ`
-    pub(super) fn times_transposed(&self, right: &Operand<'_>) -> FlexTensor {
-        match self.arithmetic {
-            Arithmetic::Single => Flex::float_matmul(self.tensor.clone(), right.tensor.transpose(0, 1)),
-            Arithmetic::Rounded(engine) => {
-                // Weights, of which one product a pass takes the transpose: nothing to keep.
-                let panels = Panels::transposed(engine, values(right.tensor), right.columns());
-                multiply(self.left(engine), &panels, self.rows(), right.rows())
-            }
-        }
+    /// `input · weights`, the product of a linear layer.
+    pub(super) fn linear(self, input: &FlexTensor, weights: &FlexTensor) -> FlexTensor {
+        let (left, right) = rayon::join(|| self.left(input), || self.right(weights));
+        left.times(&right)
     }
 
-    /// `selfᵀ · right`
-    pub(super) fn transposed_times(&self, right: &Operand<'_>) -> FlexTensor {
-        match self.arithmetic {
-            Arithmetic::Single => Flex::float_matmul(self.tensor.transpose(0, 1), right.tensor.clone()),
-            Arithmetic::Rounded(engine) => {
-                let left =
-                    self.left_transposed.get_or_init(|| Rows::transposed(engine, values(self.tensor), self.columns()));
-                multiply(left, right.right(engine), self.columns(), right.columns())
+    /// The gradients of a linear layer by its weights, where they are `wanted`, and by its input.
+    pub(super) fn linear_backward(
+        self,
+        input: &FlexTensor,
+        gradient: &FlexTensor,
+        weights: &FlexTensor,
+        wanted: bool,
+    ) -> (Option<FlexTensor>, FlexTensor) {
+        let by_weights = || {
+            let (left, right) = rayon::join(|| self.left_transposed(input), || self.right(gradient));
+            left.times(&right)
+        };
+        rayon::join(|| wanted.then(by_weights), || self.by_input(gradient, weights))
+    }
+
+    /// The gradient of a linear layer by its input.
+    pub(super) fn by_input(self, gradient: &FlexTensor, weights: &FlexTensor) -> FlexTensor {
+        let (left, right) = rayon::join(|| self.left(gradient), || self.right_transposed(weights));
+        left.times(&right)
+    }
+}
+
+impl Left {
+    /// # Panics
+    ///
+    /// When the other side was made ready for another arithmetic, or the depths differ.
+    pub(super) fn times(&self, right: &Right) -> FlexTensor {
+        match (self, right) {
+            (Self::Single(left), Right::Single(right)) => Flex::float_matmul(left.clone(), right.clone()),
+            (Self::Rounded { rows, count }, Right::Rounded { panels, columns }) => {
+                tensor(rows.times(panels), [*count, *columns])
             }
+            _ => unreachable!("both sides of a product are of one pass, which has one arithmetic"),
         }
     }
 }
 
-fn multiply(left: &Rows, right: &Panels, rows: usize, columns: usize) -> FlexTensor {
-    tensor(left.times(right), [rows, columns])
+/// Rows and columns.
+fn dims(matrix: &FlexTensor) -> [usize; 2] {
+    let shape = matrix.layout().shape();
+    [shape[0], shape[1]]
 }
