@@ -236,6 +236,24 @@ fn burn_stays_in_the_crates_that_compute() {
 }
 
 #[test]
+fn tests_and_binaries_are_built_from_the_same_libraries() {
+    let libraries = |edges: &str| -> BTreeSet<String> {
+        let mut tree = cargo();
+        tree.args(["tree", "--locked", "--workspace", "--prefix", "none", "--format", "{p} {f}", "--edges", edges]);
+        let output = tree.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let lines = String::from_utf8(output.stdout).unwrap();
+        lines.lines().map(|line| line.trim_end_matches(" (*)").to_owned()).collect()
+    };
+    // A feature that only a test asks for builds the library anew, and all that depends on it: Burn in nine minutes.
+    let (binaries, tests) = (libraries("normal,build"), libraries("normal,build,dev"));
+    let names: BTreeSet<&str> = binaries.iter().filter_map(|line| line.split(' ').next()).collect();
+    let others: Vec<&String> =
+        tests.difference(&binaries).filter(|line| names.contains(line.split(' ').next().unwrap_or(""))).collect();
+    assert!(others.is_empty(), "with other features for tests than for binaries: {others:?}");
+}
+
+#[test]
 fn nothing_depends_on_xtask_and_xtask_is_built_from_no_crate_of_the_project() {
     for name in crates() {
         let kinds = WORKSPACE.direct.get(&name).into_iter().flat_map(BTreeMap::values);
