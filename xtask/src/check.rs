@@ -1,8 +1,10 @@
 //! `cargo xtask test` and `cargo xtask lint`: everything that is checked, in a stated order, the same everywhere.
 
 use std::fs;
+use std::panic::resume_unwind;
 use std::path::Path;
 use std::process::Command;
+use std::thread;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -30,13 +32,17 @@ use crate::repro::{UNREACHABLE, VALIDATION, binary, build, needs};
 ///
 /// When a test fails.
 pub fn test(root: &Path) -> Result<()> {
-    Environment::ensure(root, DVC)?;
-    Environment::ensure(root, ONNX)?;
-    Environment::ensure(root, WANDB)?;
-    Environment::ensure(root, AWS)?;
-    Environment::ensure(root, IMAGE)?;
-    Environment::ensure(root, MONITOR)?;
-    run(cargo().args(["test", "--release", "--locked", "--workspace"]))?;
+    let all = ["test", "--release", "--locked", "--workspace"];
+    // What the environments take is mostly downloads, so Cargo compiles meanwhile.
+    thread::scope(|scope| {
+        let environments = scope.spawn(|| {
+            let mut needed = [DVC, ONNX, WANDB, AWS, IMAGE, MONITOR].into_iter();
+            needed.try_for_each(|wanted| Environment::ensure(root, wanted).map(drop))
+        });
+        run(cargo().args(all).arg("--no-run"))?;
+        environments.join().unwrap_or_else(|panic| resume_unwind(panic))
+    })?;
+    run(cargo().args(all))?;
     build(&[])?;
     for claims in ["onnx", "track", "export", "monitor", "kibana", "install"] {
         ignored(claims, &[])?;
