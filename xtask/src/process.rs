@@ -84,6 +84,13 @@ pub fn quietly(command: &mut Command) -> Result<(bool, String)> {
 pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").as_deref().unwrap_or(OsStr::new("cargo")));
     command.current_dir(root());
+    // What `cargo xtask` says of this program. Build scripts that watch these variables (ring's) would run again
+    // whenever Cargo is called by hand and from here in turn, and a minute of libraries be built anew.
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+            command.env_remove(name);
+        }
+    }
     command
 }
 
