@@ -328,10 +328,10 @@ impl Rows {
             return Self { engine, count: rows, depth, pairs, floats: Buffer::empty() };
         }
         let mut floats = Buffer::new(rows * stride * 2);
-        floats.par_chunks_mut(stride * 2 * share).enumerate().for_each_init(Vec::new, |pairs, (at, floats)| {
-            pairs.resize(floats.len() / 2, 0);
-            fill(at * share, pairs);
-            unpair(engine.isa, pairs, floats);
+        floats.par_chunks_mut(stride * 2 * share).enumerate().for_each(|(at, floats)| {
+            let mut pairs = Buffer::new(floats.len() / 2);
+            fill(at * share, &mut pairs);
+            unpair(engine.isa, &pairs, floats);
         });
         Self { engine, count: rows, depth, pairs: Buffer::empty(), floats }
     }
@@ -360,56 +360,53 @@ impl Rows {
     /// Writes the rows of the product from `first` on, all of `output`.
     fn share(&self, first: usize, right: &Panels, output: &mut [MaybeUninit<f32>]) {
         let rows = output.len() / right.columns;
-        let stride = self.depth.div_ceil(2);
-        let pairs = || &self.pairs[first * stride..(first + rows) * stride];
-        let floats = || &self.floats[first * stride * 2..(first + rows) * stride * 2];
+        for panel in 0..right.columns.div_ceil(PANEL) {
+            let tile = |from, rows, output: &mut [MaybeUninit<f32>], width| {
+                self.tile(first + from, rows, right, panel, output, width);
+            };
+            each_tile(rows, panel, right.columns, output, MaybeUninit::uninit(), tile);
+        }
+    }
+
+    /// One tile: at most [`crate::ROWS`] rows from `first` on by one panel; output rows are `width` apart.
+    fn tile(
+        &self,
+        first: usize,
+        rows: usize,
+        right: &Panels,
+        panel: usize,
+        output: &mut [MaybeUninit<f32>],
+        width: usize,
+    ) {
+        let pairs = self.depth.div_ceil(2);
+        assert!(
+            (1..=crate::ROWS).contains(&rows) && output.len() >= (rows - 1) * width + PANEL,
+            "a tile within its slices"
+        );
+        let floats = || &self.floats[first * pairs * 2..][..rows * pairs * 2];
         match self.engine.products {
-            Products::Paired => {
-                for (panel, lines) in right.pairs.chunks_exact(stride * 2).enumerate() {
-                    each_tile(
-                        rows,
-                        panel,
-                        right.columns,
-                        output,
-                        MaybeUninit::uninit(),
-                        |from, rows, output, width| {
-                            tile_of_pairs(rows, &pairs()[from * stride..], stride, lines, output, width);
-                        },
-                    );
+            #[cfg(target_arch = "x86_64")]
+            Products::Paired | Products::Widened => {
+                let lines = &right.pairs[panel * pairs * 2..][..pairs * 2];
+                let (lines, output) = (lines.as_ptr().cast(), output.as_mut_ptr().cast());
+                // SAFETY: the processor has the instructions, or the engine would not be there, and the assertion and
+                // the slices above and below keep every access within them.
+                #[expect(unsafe_code, reason = "vector instructions chosen at run time")]
+                unsafe {
+                    if self.engine.products == Products::Paired {
+                        let input = &self.pairs[first * pairs..][..rows * pairs];
+                        x86::paired(rows, input.as_ptr(), pairs, lines, output, width);
+                    } else {
+                        x86::widened(rows, floats().as_ptr(), pairs, lines, output, width);
+                    }
                 }
             }
-            Products::Widened => {
-                for (panel, lines) in right.pairs.chunks_exact(stride * 2).enumerate() {
-                    each_tile(
-                        rows,
-                        panel,
-                        right.columns,
-                        output,
-                        MaybeUninit::uninit(),
-                        |from, rows, output, width| {
-                            tile_of_widened(rows, &floats()[from * stride * 2..], stride, lines, output, width);
-                        },
-                    );
-                }
-            }
-            Products::Floats => {
-                let depth = stride * 2;
-                for (panel, lines) in right.floats.chunks_exact(depth * 2).enumerate() {
-                    each_tile(
-                        rows,
-                        panel,
-                        right.columns,
-                        output,
-                        MaybeUninit::uninit(),
-                        |from, rows, output, width| {
-                            let input = &floats()[from * depth..];
-                            let mut sums = [0.0; crate::ROWS * PANEL];
-                            tile_of_floats(self.engine.isa, rows, input, depth, lines, &[0.0; PANEL], &mut sums, PANEL);
-                            for (row, sums) in sums.chunks_exact(PANEL).take(rows).enumerate() {
-                                output[row * width..][..PANEL].write_copy_of_slice(sums);
-                            }
-                        },
-                    );
+            _ => {
+                let lines = &right.floats[panel * pairs * 4..][..pairs * 4];
+                let mut sums = [0.0; crate::ROWS * PANEL];
+                tile_of_floats(self.engine.isa, rows, floats(), pairs * 2, lines, &[0.0; PANEL], &mut sums, PANEL);
+                for (row, sums) in sums.chunks_exact(PANEL).take(rows).enumerate() {
+                    output[row * width..][..PANEL].write_copy_of_slice(sums);
                 }
             }
         }
@@ -494,56 +491,6 @@ impl Panels {
             }
         });
         Self { engine, depth, columns, pairs: Buffer::empty(), floats }
-    }
-}
-
-/// One tile: at most [`crate::ROWS`] rows of pairs by one panel; output rows are `stride` apart.
-fn tile_of_pairs(
-    rows: usize,
-    input: &[u32],
-    pairs: usize,
-    panel: &[Line<u32, 16>],
-    output: &mut [MaybeUninit<f32>],
-    stride: usize,
-) {
-    assert!(
-        (1..=crate::ROWS).contains(&rows)
-            && input.len() >= rows * pairs
-            && panel.len() >= pairs * 2
-            && output.len() >= (rows - 1) * stride + PANEL,
-        "a tile within its slices"
-    );
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: the processor has the instructions, or there would be no pairs, and the assertion above keeps every
-    // access within the slices.
-    #[expect(unsafe_code, reason = "vector instructions chosen at run time")]
-    unsafe {
-        x86::avx512(rows, input.as_ptr(), pairs, panel.as_ptr().cast(), output.as_mut_ptr().cast(), stride);
-    }
-}
-
-/// The same, of rows of `2 · pairs` numbers.
-fn tile_of_widened(
-    rows: usize,
-    input: &[f32],
-    pairs: usize,
-    panel: &[Line<u32, 16>],
-    output: &mut [MaybeUninit<f32>],
-    stride: usize,
-) {
-    assert!(
-        (1..=crate::ROWS).contains(&rows)
-            && input.len() >= rows * pairs * 2
-            && panel.len() >= pairs * 2
-            && output.len() >= (rows - 1) * stride + PANEL,
-        "a tile within its slices"
-    );
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: the processor has the instructions, or products would be of floats on both sides, and the assertion
-    // above keeps every access within the slices.
-    #[expect(unsafe_code, reason = "vector instructions chosen at run time")]
-    unsafe {
-        x86::widened(rows, input.as_ptr(), pairs, panel.as_ptr().cast(), output.as_mut_ptr().cast(), stride);
     }
 }
 
@@ -649,14 +596,14 @@ mod x86 {
     /// The processor has AVX-512 BF16. `a` holds `rows` rows of `k` pairs, `b` an aligned panel of `k` rows of 32
     /// pairs, `c` `rows` rows of 32 numbers, `stride` apart.
     #[target_feature(enable = "avx512f,avx512bf16")]
-    pub(super) unsafe fn avx512(rows: usize, a: *const u32, k: usize, b: *const u32, c: *mut f32, stride: usize) {
+    pub(super) unsafe fn paired(rows: usize, a: *const u32, k: usize, b: *const u32, c: *mut f32, stride: usize) {
         // SAFETY: as above.
-        unsafe { with_rows!(rows, tile(a, k, b, c, stride)) }
+        unsafe { with_rows!(rows, tile_paired(a, k, b, c, stride)) }
     }
 
     #[target_feature(enable = "avx512f,avx512bf16")]
-    unsafe fn tile<const M: usize>(a: *const u32, k: usize, b: *const u32, c: *mut f32, stride: usize) {
-        // SAFETY: as for `avx512`, with M rows; both vector types are 64 bytes of any value.
+    unsafe fn tile_paired<const M: usize>(a: *const u32, k: usize, b: *const u32, c: *mut f32, stride: usize) {
+        // SAFETY: as for `paired`, with M rows; both vector types are 64 bytes of any value.
         unsafe {
             let pairs = |vector: __m512i| transmute::<__m512i, __m512bh>(vector);
             let mut sums = [[_mm512_setzero_ps(); 2]; M];
