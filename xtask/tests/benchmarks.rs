@@ -22,7 +22,7 @@ fn bench_alone_teaches_and_the_page_is_written_or_checked_but_not_both() {
     };
     let (code, help) = xtask(&[]);
     assert_eq!(code, Some(2));
-    for word in ["train", "infer", "serve", "monitor", "cold-start", "--write", "--check"] {
+    for word in ["train", "infer", "serve", "monitor", "cold-start", "release", "--write", "--check"] {
         assert!(help.contains(word), "{word}: {help}");
     }
     assert_eq!(xtask(&["--write", "--check"]).0, Some(2));

@@ -8,6 +8,7 @@ mod machine;
 mod monitor;
 mod monitor_speed;
 pub mod page;
+mod release;
 mod serve;
 mod train;
 
@@ -27,6 +28,7 @@ use crate::repro::{VALIDATION, binary};
 pub use cold_start::ColdStarts;
 pub use infer::Inference;
 pub use monitor::Monitoring;
+pub use release::Releases;
 pub use serve::Serving;
 pub use train::{Epoch, SAME, Training};
 
@@ -63,6 +65,9 @@ enum What {
     /// The image of AWS Lambda from nothing to its first answer, beside Python with ONNX Runtime
     /// (`bench/lambda_handler.py`), both under the same limits. Needs docker, or root with buildah, skopeo and runc.
     ColdStart(ColdStarts),
+    /// Releases and rollbacks against moto and a registry, and what callers get of candidates that are no good, beside a
+    /// script that moves the alias (`bench/release.sh`). Needs root, docker-registry, buildah, skopeo and runc.
+    Release(Releases),
 }
 
 /// Measures and keeps what was measured as `reports/bench/NAME.json`, or writes or checks the page.
@@ -88,6 +93,7 @@ pub fn bench(root: &Path, asked: &Benchmarks) -> Result<()> {
         What::Serve(serving) => vec![serve::serve(root, serving)?],
         What::Monitor(monitoring) => monitor::monitor(root, monitoring)?,
         What::ColdStart(starts) => vec![cold_start::cold_start(root, starts)?],
+        What::Release(releases) => vec![release::release(root, releases)?],
     };
     for Measured { name, mut report } in measured {
         report["machine"] = machine.clone();

@@ -272,7 +272,7 @@ pub(crate) fn ended(output: Output) -> Ended {
     Ended { code: output.status.code(), said }
 }
 
-fn credentials(stand_in: &StandIn) -> [(&'static str, String); 5] {
+pub(crate) fn credentials(stand_in: &StandIn) -> [(&'static str, String); 5] {
     [
         ("AWS_ENDPOINT_URL", stand_in.url.clone()),
         ("AWS_ACCESS_KEY_ID", "testing".to_owned()),

@@ -92,6 +92,14 @@ impl<'a> Figures<'a> {
 
     /// # Errors
     ///
+    /// When there is no yes or no.
+    pub(super) fn flag(&self, place: &str) -> Result<bool> {
+        let found = self.at(place);
+        found.value.as_bool().with_context(|| found.missing("yes or no"))
+    }
+
+    /// # Errors
+    ///
     /// When there is no list.
     pub(super) fn list(&self, place: &str) -> Result<Vec<Self>> {
         let found = self.at(place);

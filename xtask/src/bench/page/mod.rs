@@ -5,6 +5,7 @@ mod figures;
 mod format;
 mod inference;
 mod monitoring;
+mod release;
 mod serving;
 mod training;
 
@@ -91,8 +92,8 @@ const TAIL: &str = "\
 ## What is not measured
 
 - Devices other than the processor: no command here runs on a GPU.
-- Releases: how long one takes depends on the registry, the account, and the time that its canary waits.
-- AWS Lambda itself: cold starts are those of the image under the same limits, on the machine named above.
+- AWS itself: cold starts are those of the image under the same limits on the machine named above, and releases go to
+  stand-ins, without the way to a region and the time that a canary waits.
 ";
 
 /// The page as it should be.
@@ -106,6 +107,7 @@ pub fn render(root: &Path) -> Result<String> {
     sections.push(serving::section(root)?);
     sections.extend(cold_start::sections(root)?);
     sections.push(monitoring::section(root)?);
+    sections.push(release::section(root)?);
     let mut overview = Table::new(&["measured", "ours", "instead", "ratio", ""]);
     for section in &sections {
         for line in &section.headlines {
@@ -210,7 +212,7 @@ mod tests {
     #[test]
     fn without_measurements_the_page_says_how_to_make_them() {
         let page = render(project(&[]).path()).unwrap();
-        for command in ["train", "infer", "serve", "cold-start", "monitor"] {
+        for command in ["train", "infer", "serve", "cold-start", "monitor", "release"] {
             assert!(page.contains(&format!("Not measured yet: `cargo xtask bench {command}")), "{command}:\n{page}");
         }
     }
