@@ -26,15 +26,15 @@ fn project() -> TempDir {
     };
     write("Cargo.toml", "[workspace]\nresolver = \"3\"\nmembers = [\"crates/*\"]\n");
     write(".cargo/config.toml", "");
-    let mut lock = "version = 4\n".to_owned();
-    for stage in ["eval", "export", "train"] {
+    let stages = ["eval", "export", "train"];
+    for stage in stages {
         let package = format!("[package]\nname = \"wellformed-{stage}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n");
         let binary = format!("[[bin]]\nname = \"{stage}\"\npath = \"main.rs\"\n[features]\nfast = []\n");
         write(&format!("crates/{stage}/Cargo.toml"), &(package + &binary));
         write(&format!("crates/{stage}/main.rs"), &PROGRAM.replace("NAME", stage));
-        lock += &format!("\n[[package]]\nname = \"wellformed-{stage}\"\nversion = \"0.1.0\"\n");
     }
-    write("Cargo.lock", &lock);
+    let locked = stages.map(|stage| format!("\n[[package]]\nname = \"wellformed-{stage}\"\nversion = \"0.1.0\"\n"));
+    write("Cargo.lock", &format!("version = 4\n{}", locked.concat()));
     fs::create_dir(project.path().join("scripts")).unwrap();
     fs::copy(root().join("scripts/stage"), project.path().join("scripts/stage")).unwrap();
     project

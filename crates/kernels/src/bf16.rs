@@ -328,11 +328,15 @@ impl Rows {
             return Self { engine, count: rows, depth, pairs, floats: Buffer::empty() };
         }
         let mut floats = Buffer::new(rows * stride * 2);
-        floats.par_chunks_mut(stride * 2 * share).enumerate().for_each(|(at, floats)| {
-            let mut pairs = Buffer::new(floats.len() / 2);
-            fill(at * share, &mut pairs);
-            unpair(engine.isa, &pairs, floats);
-        });
+        let shares = floats.par_chunks_mut(stride * 2 * share).enumerate();
+        shares.for_each_init(
+            || Buffer::new(stride * share),
+            |pairs, (at, floats)| {
+                let pairs = &mut pairs[..floats.len() / 2];
+                fill(at * share, pairs);
+                unpair(engine.isa, pairs, floats);
+            },
+        );
         Self { engine, count: rows, depth, pairs: Buffer::empty(), floats }
     }
 

@@ -9,6 +9,7 @@
 //! | [`vector`] | layer norm, activations, attention |
 //! | [`mapped`] | a file as bytes, without reading it |
 //! | `memory` | the allocator's memory, for training (feature `training`) |
+//! | `written` | results that are written without being cleared before (feature `training`) |
 //!
 //! This is the only crate of the project with unsafe code, and its interface is safe: slices are checked before a
 //! pointer is made of them, and an [`Isa`] can only be had for instructions that the processor was asked for.
@@ -30,6 +31,8 @@ pub mod memory;
 #[cfg(feature = "training")]
 mod reuse;
 pub mod vector;
+#[cfg(feature = "training")]
+pub mod written;
 
 pub use isa::Isa;
 

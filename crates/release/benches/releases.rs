@@ -118,11 +118,12 @@ fn main() {
     fs::write(&arguments.output, report.to_string()).unwrap();
 }
 
-/// The first words of what a program says of its version.
+/// A program's version: the first word of what it prints that has a digit.
 fn version(program: &Path) -> String {
     let output = Command::new(program).arg("--version").output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    said.split_whitespace().take(3).filter(|word| !word.contains("Python")).collect::<Vec<_>>().join(" ")
+    let number = said.split_whitespace().find(|word| word.contains(|c: char| c.is_ascii_digit()));
+    number.unwrap().rsplit('/').next().unwrap().to_owned()
 }
 
 impl Side {

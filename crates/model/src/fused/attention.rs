@@ -5,6 +5,7 @@
 //! not depend on the number of threads.
 
 use rayon::prelude::*;
+use wellformed_kernels::written::zeros;
 
 use super::kernels::{self, Mask};
 
@@ -74,8 +75,8 @@ fn cut(mut values: &mut [f32], lengths: impl Iterator<Item = usize>) -> Vec<&mut
 /// weights before dropout.
 pub(super) fn attend(query: &[f32], key: &[f32], value: &[f32], heads: Heads<'_>) -> (Vec<f32>, Vec<f32>) {
     let (width, size) = (heads.width(), heads.size);
-    let mut context = vec![0.0; query.len()];
-    let mut weights = vec![0.0; heads.weights().sum()];
+    let mut context = zeros(query.len());
+    let mut weights = zeros(heads.weights().sum());
     let starts = heads.starts();
     let sentences = cut(&mut context, heads.rows()).into_par_iter().zip(cut(&mut weights, heads.weights()));
     sentences.enumerate().for_each(|(sentence, (context, weights))| {
@@ -112,7 +113,7 @@ pub(super) fn attend_backward(
     heads: Heads<'_>,
 ) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
     let (width, size) = (heads.width(), heads.size);
-    let [mut by_query, mut by_key, mut by_value] = [(); 3].map(|()| vec![0.0; query.len()]);
+    let [mut by_query, mut by_key, mut by_value] = [(); 3].map(|()| zeros(query.len()));
     let starts = heads.starts();
     let sentences = cut(&mut by_query, heads.rows())
         .into_par_iter()

@@ -5,6 +5,7 @@
 //! them (eight independent lanes instead of one running sum).
 
 use rayon::prelude::*;
+use wellformed_kernels::written::written;
 
 use crate::config::Activation;
 
@@ -112,13 +113,16 @@ pub(super) fn activate(kind: Activation, matrix: &mut [f32], bias: &[f32]) -> Ve
             }
         }
     }
-    let mut output = vec![0.0; matrix.len()];
     let block = bias.len() * BLOCK;
-    matrix.par_chunks_mut(block).zip(output.par_chunks_mut(block)).for_each(|(matrix, output)| match kind {
+    let (output, _) = written(matrix.len(), block, matrix.par_chunks_mut(block), |output, matrix| {
+        let output = output.write_copy_of_slice(matrix);
         // A loop for each kind, which the compiler can vectorise.
-        Activation::Gelu => rows(matrix, bias, output, |x| activation(Activation::Gelu, x)),
-        Activation::GeluNew => rows(matrix, bias, output, |x| activation(Activation::GeluNew, x)),
-        Activation::Relu => rows(matrix, bias, output, |x| activation(Activation::Relu, x)),
+        match kind {
+            Activation::Gelu => rows(matrix, bias, output, |x| activation(Activation::Gelu, x)),
+            Activation::GeluNew => rows(matrix, bias, output, |x| activation(Activation::GeluNew, x)),
+            Activation::Relu => rows(matrix, bias, output, |x| activation(Activation::Relu, x)),
+        }
+        (output, ())
     });
     output
 }
@@ -238,18 +242,16 @@ pub(super) fn drop_out(values: &mut [f32], mask: Option<Mask>) {
 /// A copy multiplied by the mask, and the sum of each of its columns: the gradients of a matrix product whose result
 /// was dropped out, and of its bias.
 pub(super) fn dropped_out(values: &[f32], mask: Option<Mask>, columns: usize) -> (Vec<f32>, Vec<f32>) {
-    let mut output = vec![0.0; values.len()];
-    let blocks = output.par_chunks_mut(columns * BLOCK).zip(values.par_chunks(columns * BLOCK)).enumerate();
-    let blocks: Vec<Vec<f32>> = blocks
-        .map(|(block, (output, values))| {
-            output.copy_from_slice(values);
-            if let Some(mask) = mask {
-                mask.apply(output, block * BLOCK * columns);
-            }
-            row_sums(output, columns)
-        })
-        .collect();
-    (output, add_up(blocks, columns))
+    let blocks = values.par_chunks(columns * BLOCK).enumerate();
+    let (output, sums) = written(values.len(), columns * BLOCK, blocks, |output, (block, values)| {
+        let output = output.write_copy_of_slice(values);
+        if let Some(mask) = mask {
+            mask.apply(output, block * BLOCK * columns);
+        }
+        let sums = row_sums(output, columns);
+        (output, sums)
+    });
+    (output, add_up(sums, columns))
 }
 
 /// Returns norm(mask · (values + bias) + residual), and 1 / deviation of each row; `values` then holds (x − mean) /
@@ -264,34 +266,31 @@ pub(super) fn add_and_norm(
     (gamma, beta, epsilon): (&[f32], &[f32], f32),
 ) -> (Vec<f32>, Vec<f32>) {
     let columns = gamma.len();
-    let rows = values.len() / columns;
-    let mut output = vec![0.0; values.len()];
-    let mut inverse = vec![0.0; rows];
-    values
-        .par_chunks_mut(columns * BLOCK)
-        .zip(output.par_chunks_mut(columns * BLOCK))
-        .zip(inverse.par_chunks_mut(BLOCK))
-        .enumerate()
-        .for_each(|(block, ((values, output), inverse))| {
-            let rows = values.chunks_exact_mut(columns).zip(output.chunks_exact_mut(columns)).zip(inverse);
-            for (row, ((values, output), inverse)) in rows.enumerate() {
-                let start = (block * BLOCK + row) * columns;
-                if let Some(bias) = bias {
-                    for (value, bias) in values.iter_mut().zip(bias) {
-                        *value += bias;
-                    }
+    let length = values.len();
+    let mut inverse = vec![0.0; length / columns];
+    let blocks = values.par_chunks_mut(columns * BLOCK).zip(inverse.par_chunks_mut(BLOCK)).enumerate();
+    let (output, _) = written(length, columns * BLOCK, blocks, |output, (block, (values, inverse))| {
+        let output = output.write_copy_of_slice(values);
+        let rows = values.chunks_exact_mut(columns).zip(output.chunks_exact_mut(columns)).zip(inverse);
+        for (row, ((values, output), inverse)) in rows.enumerate() {
+            let start = (block * BLOCK + row) * columns;
+            if let Some(bias) = bias {
+                for (value, bias) in values.iter_mut().zip(bias) {
+                    *value += bias;
                 }
-                if let Some(mask) = mask {
-                    mask.apply(values, start);
-                }
-                if let Some(residual) = residual {
-                    for (value, residual) in values.iter_mut().zip(&residual[start..start + columns]) {
-                        *value += residual;
-                    }
-                }
-                *inverse = normalise(values, output, gamma, beta, epsilon);
             }
-        });
+            if let Some(mask) = mask {
+                mask.apply(values, start);
+            }
+            if let Some(residual) = residual {
+                for (value, residual) in values.iter_mut().zip(&residual[start..start + columns]) {
+                    *value += residual;
+                }
+            }
+            *inverse = normalise(values, output, gamma, beta, epsilon);
+        }
+        (output, ())
+    });
     (output, inverse)
 }
 
@@ -329,36 +328,32 @@ pub(super) fn norm_backward(
     gamma: &[f32],
 ) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
     let columns = gamma.len();
-    let mut input = vec![0.0; gradient.len()];
-    let blocks: Vec<(Vec<f32>, Vec<f32>)> = input
-        .par_chunks_mut(columns * BLOCK)
-        .zip(gradient.par_chunks(columns * BLOCK))
-        .zip(unit.par_chunks(columns * BLOCK))
-        .zip(inverse.par_chunks(BLOCK))
-        .map(|(((input, gradient), unit), inverse)| {
-            let (mut by_gamma, mut by_beta) = (vec![0.0; columns], vec![0.0; columns]);
-            let rows = input
-                .chunks_exact_mut(columns)
-                .zip(gradient.chunks_exact(columns))
-                .zip(unit.chunks_exact(columns))
-                .zip(inverse);
-            for (((input, gradient), unit), inverse) in rows {
-                for column in 0..columns {
-                    by_gamma[column] = gradient[column].mul_add(unit[column], by_gamma[column]);
-                    by_beta[column] += gradient[column];
-                    input[column] = gradient[column] * gamma[column];
-                }
-                let count = columns as f32;
-                let mean = lane_sum(input, |value| value) / count;
-                let along = dot(input, unit) / count;
-                for (input, unit) in input.iter_mut().zip(unit) {
-                    *input = (*input - mean - unit * along) * inverse;
-                }
+    let blocks = gradient.par_chunks(columns * BLOCK).zip(unit.par_chunks(columns * BLOCK));
+    let blocks = blocks.zip(inverse.par_chunks(BLOCK));
+    let (input, sums) = written(gradient.len(), columns * BLOCK, blocks, |input, ((gradient, unit), inverse)| {
+        let input = input.write_copy_of_slice(gradient);
+        let (mut by_gamma, mut by_beta) = (vec![0.0; columns], vec![0.0; columns]);
+        let rows = input
+            .chunks_exact_mut(columns)
+            .zip(gradient.chunks_exact(columns))
+            .zip(unit.chunks_exact(columns))
+            .zip(inverse);
+        for (((input, gradient), unit), inverse) in rows {
+            for column in 0..columns {
+                by_gamma[column] = gradient[column].mul_add(unit[column], by_gamma[column]);
+                by_beta[column] += gradient[column];
+                input[column] = gradient[column] * gamma[column];
             }
-            (by_gamma, by_beta)
-        })
-        .collect();
-    let (by_gamma, by_beta): (Vec<_>, Vec<_>) = blocks.into_iter().unzip();
+            let count = columns as f32;
+            let mean = lane_sum(input, |value| value) / count;
+            let along = dot(input, unit) / count;
+            for (input, unit) in input.iter_mut().zip(unit) {
+                *input = (*input - mean - unit * along) * inverse;
+            }
+        }
+        (input, (by_gamma, by_beta))
+    });
+    let (by_gamma, by_beta): (Vec<_>, Vec<_>) = sums.into_iter().unzip();
     (input, add_up(by_gamma, columns), add_up(by_beta, columns))
 }
 

@@ -37,7 +37,7 @@ pub(super) fn section(root: &Path) -> Result<Section> {
     let about = format!(
         "From an image that is built to a new version of the function that has everybody, and back again, beside a \
          script that pushes the image, gives it to the function and moves the alias \
-         ([bench/release.sh](../bench/release.sh), {}, {}). Both release against [moto](https://docs.getmoto.org) and a \
+         ([bench/release.sh](../bench/release.sh), aws-cli {}, skopeo {}). Both release against [moto](https://docs.getmoto.org) and a \
          registry, which are no farther than this machine, with a program in front that runs the pushed images; the \
          image is small ({} MB), and the canary does not wait (`canary.seconds: 0`). So the ratio is of what is done \
          besides: the gate, the image's verification, the trial by number, the canary's answers, the record, the tags.",
@@ -62,7 +62,7 @@ pub(super) fn section(root: &Path) -> Result<Section> {
         "What that time buys. One caller asks through the alias ten times a second, or as often as there are answers, \
          from the beginning of the release until {} s after its end; of each candidate: whether it was in service then, \
          and how many of the caller's calls had failed.",
-        figure(all.number("seconds_watched")?),
+        count(all.number("seconds_watched")?),
     );
     let mut candidates =
         Table::new(&["candidate", "ours: in service, failed calls", "script: in service, failed calls"]);
