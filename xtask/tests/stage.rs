@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -36,7 +37,9 @@ fn project() -> TempDir {
     let locked = stages.map(|stage| format!("\n[[package]]\nname = \"wellformed-{stage}\"\nversion = \"0.1.0\"\n"));
     write("Cargo.lock", &format!("version = 4\n{}", locked.concat()));
     fs::create_dir(project.path().join("scripts")).unwrap();
-    fs::copy(root().join("scripts/stage"), project.path().join("scripts/stage")).unwrap();
+    // Not a copy: a program that this process has just written cannot be started while a test beside this one is
+    // starting another.
+    symlink(root().join("scripts/stage"), project.path().join("scripts/stage")).unwrap();
     project
 }
 
