@@ -36,7 +36,7 @@ const FUNCTION: &str = "measured";
 #[derive(Parser)]
 struct Arguments {
     /// How often a release and a rollback are timed.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long)]
     repeat: u32,
     /// Where the report goes.
     #[arg(long)]
@@ -101,7 +101,7 @@ fn main() {
         .collect();
 
     let mut seconds = [(); 2].map(|()| (Vec::new(), Vec::new()));
-    for _ in 0..arguments.repeat.max(1) {
+    for _ in 0..arguments.repeat {
         for (side, (releases, rollbacks)) in sides.iter_mut().zip(&mut seconds) {
             releases.push(side.timed_release());
             rollbacks.push(side.timed_rollback());

@@ -13,7 +13,7 @@ use crate::process::{cargo, run};
 #[derive(Debug, Clone, clap::Args)]
 pub struct Releases {
     /// How often a release and a rollback are timed on each side.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub repeat: u32,
 }
 

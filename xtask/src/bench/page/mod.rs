@@ -240,6 +240,31 @@ mod tests {
     }
 
     #[test]
+    fn candidates_that_were_kept_out_are_counted_on_each_side_and_an_unknown_one_is_named() {
+        let side = |live: bool| json!({ "live": live, "failed": 2, "calls": 1_050 });
+        let times = json!({ "release": spread(10.0), "rollback": spread(2.0) });
+        let report = |bad: &str| {
+            json!({
+                "repeat": 5, "image_bytes": 6_400_000, "seconds_watched": 5, "ours": times, "script": times,
+                "versions": { "aws": "1.2.3", "skopeo": "4.5.6" },
+                "candidates": [
+                    { "candidate": "sound", "ours": side(true), "script": side(true) },
+                    { "candidate": "worse", "ours": side(false), "script": side(true) },
+                    { "candidate": bad, "ours": side(false), "script": side(false) },
+                ],
+            })
+        };
+        let page = render(project(&[("release", report("stale-image"))]).path()).unwrap();
+        assert!(
+            page.contains("Of 2 candidates that do not belong into service, ours kept out 2, the script 1."),
+            "{page}"
+        );
+        assert!(page.contains("no, 2 of 1,050") && page.contains("yes, 2 of 1,050"), "{page}");
+        let error = render(project(&[("release", report("strange"))]).path()).unwrap_err().to_string();
+        assert!(error.contains("`strange`") && error.contains("cargo xtask bench release"), "{error}");
+    }
+
+    #[test]
     fn figures_of_a_busy_machine_are_called_provisional() {
         let page = render(project(&[("train", with_machine(training(1.0, 1.0), 1.5))]).path()).unwrap();
         let words = page.replace('\n', " ");
