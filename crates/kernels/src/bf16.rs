@@ -1,16 +1,30 @@
 //! Matrix products of numbers rounded to bfloat16, added up in 32 bits: what training in mixed precision computes.
 //!
 //! A bfloat16 is the upper half of a 32-bit number: the same exponents, 8 bits of precision instead of 24. Two of them
-//! lie side by side in 32 bits, so one instruction (`vdpbf16ps`, AVX-512 BF16: AMD since 2022, Intel's Cooper Lake and
-//! everything since Sapphire Rapids) multiplies and adds twice as many as of 32-bit numbers.
+//! lie side by side in 32 bits, a pair, and newer processors have instructions that multiply pairs:
 //!
-//! The product of two bfloat16 is exact in 32 bits, so a processor without that instruction comes to the same bits with
-//! multiply-add in 32 bits, in the same order. Only numbers below 10⁻³⁷ differ: the instruction takes them for 0. There
-//! are processors that have it and are faster without: Intel's begin one in two cycles, and two multiply-adds in each.
-//! So [`Engine::detect`] does not ask what there is but what is fast.
+//! | instructions | processors |
+//! |---|---|
+//! | AMX: whole tiles of pairs | Intel since Sapphire Rapids (2023) |
+//! | AVX-512 BF16: registers of pairs | AMD since Zen 4 (2022), Intel's Cooper Lake and since Sapphire Rapids |
+//! | none: multiply-add of numbers made 32 bits wide again | all others |
+//!
+//! **All come to the same bits.** The product of two bfloat16 is exact in 32 bits, so what matters is in which order
+//! products are added up. It is AMX's, the only one that cannot be chosen: 16 pairs at a time, the products of the pairs'
+//! first numbers from 0 on, those of the second numbers likewise, then what the two come to together is added to the
+//! blocks before. Only numbers below 10⁻³⁷ differ: some instructions take
+//! them for 0.
+//!
+//! There are processors that have an instruction and are faster without: Intel's begin a `vdpbf16ps` in two cycles, and
+//! two multiply-adds in each. So [`Engine::detect`] does not ask what there is but what is fast.
 //!
 //! A product takes [`Rows`] on the left and [`Panels`] on the right. Each is made from a matrix or from its transpose,
 //! so the three products of a linear layer (output, gradient of the input, gradient of the weights) need no other copy.
+
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod tiles;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 use std::mem::MaybeUninit;
 use std::sync::OnceLock;
@@ -19,19 +33,20 @@ use std::time::{Duration, Instant};
 use rayon::prelude::*;
 
 use crate::aligned::Line;
-use crate::f32::tile as tile_of_floats;
 use crate::isa::{Isa, Kind};
+use crate::lanes::Lanes;
 use crate::reuse::Buffer;
 use crate::vector::versions;
 use crate::{PANEL, each_tile};
 
-/// Pairs in a register, and rows and columns of a block of pairs that is transposed as one.
+/// Pairs that are added up as one: those of a tile's row, and of a register. Depths are padded to whole blocks with pairs
+/// of zeros, which change no sum.
 const BLOCK: usize = 16;
 
 /// Columns of a matrix that a thread transposes at a time: whole cache lines of each row, so not too few.
 const ACROSS: usize = 6 * BLOCK;
 
-/// Rows of a product that a thread takes at a time.
+/// Rows of a product that a thread takes at a time; whole tiles of them.
 const SHARE: usize = 48;
 
 /// How products are computed.
@@ -50,8 +65,26 @@ enum Products {
     Floats,
     /// Multiply-add of such numbers on the left; those on the right stay pairs in memory, and are widened in registers.
     Widened,
-    /// The instruction for pairs.
+    /// The instruction for registers of pairs.
     Paired,
+    /// The instruction for tiles of pairs.
+    Tiles,
+}
+
+impl Products {
+    /// Which numbers of a sum are in a pair, the one in the lower half first: neighbours, but for [`Self::Paired`].
+    ///
+    /// That instruction adds the product of the upper halves and then that of the lower ones to the same sum. So its
+    /// pairs are, of each block, the first number of two neighbouring pairs, and behind those the second numbers.
+    fn numbers(self, pair: usize) -> [usize; 2] {
+        if self != Self::Paired {
+            return [2 * pair, 2 * pair + 1];
+        }
+        let (block, at) = (pair / BLOCK, pair % BLOCK);
+        let (second, at) = (at / (BLOCK / 2), at % (BLOCK / 2));
+        let upper = block * 2 * BLOCK + 4 * at + second;
+        [upper + 2, upper]
+    }
 }
 
 impl Engine {
@@ -61,7 +94,8 @@ impl Engine {
         static FASTEST: OnceLock<Engine> = OnceLock::new();
         *FASTEST.get_or_init(|| {
             let all = Self::available();
-            let best = all.iter().rposition(|engine| engine.products != Products::Paired).unwrap_or(0);
+            let without = |engine: &Self| matches!(engine.products, Products::Floats | Products::Widened);
+            let best = all.iter().rposition(without).unwrap_or(0);
             let candidates = &all[best..];
             if candidates.len() == 1 {
                 return candidates[0];
@@ -72,20 +106,20 @@ impl Engine {
         })
     }
 
-    /// The shortest of a few times that each takes for one tile.
+    /// The shortest of a few times that each takes for a share of rows and a panel.
     fn timed(candidates: &[Self]) -> Vec<Duration> {
         /// Numbers that a sum of the tile adds up: a layer's width, as a rule.
         const DEPTH: usize = 384;
         /// Repetitions, in turn, so that what else the processor does meets all of them.
         const TIMES: usize = 8;
-        let (left, right) = (vec![1.0; crate::ROWS * DEPTH], vec![1.0; DEPTH * PANEL]);
+        let (left, right) = (vec![1.0; SHARE * DEPTH], vec![1.0; DEPTH * PANEL]);
         let sides = |&engine| (Rows::new(engine, &left, DEPTH), Panels::new(engine, &right, PANEL));
         let sides: Vec<(Rows, Panels)> = candidates.iter().map(sides).collect();
         let mut shortest = vec![Duration::MAX; candidates.len()];
         for _ in 0..TIMES {
             for (shortest, (left, right)) in shortest.iter_mut().zip(&sides) {
                 let start = Instant::now();
-                left.share(0, right, &mut [MaybeUninit::uninit(); crate::ROWS * PANEL]);
+                left.share(0, right, &mut [MaybeUninit::uninit(); SHARE * PANEL]);
                 *shortest = start.elapsed().min(*shortest);
             }
         }
@@ -101,6 +135,9 @@ impl Engine {
             if has_pairs(isa) {
                 all.push(Self { isa, rounds: true, products });
                 all.push(Self { isa, rounds: true, products: Products::Paired });
+                if has_tiles() {
+                    all.push(Self { isa, rounds: true, products: Products::Tiles });
+                }
             }
         }
         all
@@ -109,6 +146,7 @@ impl Engine {
     /// The name, for messages.
     pub fn name(self) -> &'static str {
         match (self.products, self.rounds) {
+            (Products::Tiles, _) => "amx-bf16",
             (Products::Paired, _) => "avx512-bf16",
             (_, true) => "avx512-bf16, widened",
             _ => self.isa.name(),
@@ -126,16 +164,32 @@ fn has_pairs(_: Isa) -> bool {
     false
 }
 
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+fn has_tiles() -> bool {
+    tiles::available()
+}
+
+#[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+fn has_tiles() -> bool {
+    false
+}
+
+/// Pairs of a sum of `depth` products: whole blocks.
+fn padded(depth: usize) -> usize {
+    depth.div_ceil(2).next_multiple_of(BLOCK)
+}
+
 /// The left side of a product, `[rows, depth]`.
 #[derive(Debug)]
 pub struct Rows {
     engine: Engine,
     count: usize,
     depth: usize,
-    /// `[rows, pairs]`: two numbers each, the first in the lower half.
+    /// `[rows, pairs]`, of the numbers that [`Products::numbers`] says; for
+    /// [`Products::Tiles`] with rows of anything behind the last, up to a whole tile.
     pairs: Buffer<u32>,
-    /// `[rows, 2 · pairs]` of numbers in 32 bits, in the order in which pairs are added up; where it is not the
-    /// instruction for pairs that multiplies.
+    /// `[rows, 2 · pairs]` of numbers in 32 bits: of each block the first numbers of its pairs, then the second ones.
+    /// Where it is not pairs that are multiplied.
     floats: Buffer<f32>,
 }
 
@@ -147,7 +201,8 @@ pub struct Panels {
     columns: usize,
     /// Panel by panel, pair by pair, two lines each; columns beyond the last are anything.
     pairs: Buffer<Line<u32, 16>>,
-    /// The same as numbers in 32 bits, four lines a pair; for [`Products::Floats`] alone.
+    /// The same as numbers in 32 bits, of each block the first numbers of its pairs, then the second ones; for
+    /// [`Products::Floats`] alone.
     floats: Buffer<Line<f32, 16>>,
 }
 
@@ -190,21 +245,31 @@ fn pairs_of_row(engine: Engine, row: &[f32], pairs: &mut [u32]) {
     rest_of_row(engine.isa, row, pairs);
 }
 
-/// Pairs of a number with the one below it.
-fn pairs_of_rows(engine: Engine, above: &[f32], below: &[f32], pairs: &mut [u32]) {
-    assert!(above.len() == pairs.len() && below.len() == pairs.len(), "pairs of rows");
+/// The pairs of a row, in the engine's order, and zeros up to the end of the last block.
+fn blocks_of_row(engine: Engine, row: &[f32], pairs: &mut [u32]) {
+    let (first, rest) = pairs.split_at_mut(row.len().div_ceil(2));
+    pairs_of_row(engine, row, first);
+    rest.fill(0);
+    if engine.products == Products::Paired {
+        regroup(engine.isa, pairs);
+    }
+}
+
+/// Pairs of the numbers of two rows.
+fn pairs_of_rows(engine: Engine, lower: &[f32], upper: &[f32], pairs: &mut [u32]) {
+    assert!(lower.len() == pairs.len() && upper.len() == pairs.len(), "pairs of rows");
     #[cfg(target_arch = "x86_64")]
     if engine.rounds {
         let whole = pairs.len() / BLOCK * BLOCK;
         // SAFETY: the processor has the instructions, and the slices are as long as that.
         #[expect(unsafe_code, reason = "vector instructions chosen at run time")]
         unsafe {
-            x86::pairs_of_rows(above.as_ptr(), below.as_ptr(), pairs.as_mut_ptr(), whole);
+            x86::pairs_of_rows(lower.as_ptr(), upper.as_ptr(), pairs.as_mut_ptr(), whole);
         }
-        rest_of_rows(engine.isa, &above[whole..], &below[whole..], &mut pairs[whole..]);
+        rest_of_rows(engine.isa, &lower[whole..], &upper[whole..], &mut pairs[whole..]);
         return;
     }
-    rest_of_rows(engine.isa, above, below, pairs);
+    rest_of_rows(engine.isa, lower, upper, pairs);
 }
 
 versions! {
@@ -222,22 +287,105 @@ versions! {
 
 versions! {
     /// [`pairs_of_rows`] without the instruction.
-    fn rest_of_rows(above: &[f32], below: &[f32], pairs: &mut [u32]) {
-        let (above, below) = (&above[..pairs.len()], &below[..pairs.len()]);
+    fn rest_of_rows(lower: &[f32], upper: &[f32], pairs: &mut [u32]) {
+        let (lower, upper) = (&lower[..pairs.len()], &upper[..pairs.len()]);
         for at in 0..pairs.len() {
-            pairs[at] = pair(above[at], below[at]);
+            pairs[at] = pair(lower[at], upper[at]);
         }
     }
 }
 
 versions! {
-    /// The two numbers of every pair in 32 bits, the second one first: the order in which the instruction for pairs
-    /// adds their products.
-    fn unpair(pairs: &[u32], floats: &mut [f32]) {
-        let floats = &mut floats.as_chunks_mut::<2>().0[..pairs.len()];
-        for at in 0..pairs.len() {
-            floats[at] = [f32::from_bits(pairs[at] & 0xffff_0000), f32::from_bits(pairs[at] << 16)];
+    /// The numbers of whole blocks of pairs in 32 bits: the first ones of a block, then the second ones.
+    fn widen(pairs: &[u32], floats: &mut [f32]) {
+        let pairs = pairs.as_chunks::<BLOCK>().0;
+        let floats = &mut floats.as_chunks_mut::<{ 2 * BLOCK }>().0[..pairs.len()];
+        for block in 0..pairs.len() {
+            for at in 0..BLOCK {
+                floats[block][at] = f32::from_bits(pairs[block][at] << 16);
+                floats[block][BLOCK + at] = f32::from_bits(pairs[block][at] & 0xffff_0000);
+            }
         }
+    }
+}
+
+versions! {
+    /// Makes [`Products::Paired`]'s pairs of whole blocks of neighbours.
+    fn regroup(pairs: &mut [u32]) {
+        for block in pairs.as_chunks_mut::<BLOCK>().0 {
+            let neighbours = *block;
+            for at in 0..BLOCK / 2 {
+                let (one, next) = (neighbours[2 * at], neighbours[2 * at + 1]);
+                block[at] = (one << 16) | (next & 0xffff);
+                block[BLOCK / 2 + at] = (one & 0xffff_0000) | (next >> 16);
+            }
+        }
+    }
+}
+
+versions! {
+    /// One tile of [`Products::Floats`]: `rows` rows by one panel; output rows are `width` apart.
+    fn tile_of_floats(
+        rows: usize,
+        input: &[f32],
+        panel: &[Line<f32, 16>],
+        output: &mut [MaybeUninit<f32>],
+        width: usize,
+    ) {
+        let depth = panel.len() / 2;
+        for half in 0..2 {
+            let mut from = 0;
+            // As many rows at a time as leave registers for the rest.
+            while from + 6 <= rows {
+                strip_of_floats::<V, 6>(&input[from * depth..], panel, half, &mut output[from * width..], width);
+                from += 6;
+            }
+            while from < rows {
+                strip_of_floats::<V, 1>(&input[from * depth..], panel, half, &mut output[from * width..], width);
+                from += 1;
+            }
+        }
+    }
+}
+
+/// M rows by one half of a panel.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "has to take on the instructions of its caller")]
+#[expect(clippy::needless_range_loop, reason = "as in `crate::vector`")]
+fn strip_of_floats<V: Lanes, const M: usize>(
+    input: &[f32],
+    panel: &[Line<f32, 16>],
+    half: usize,
+    output: &mut [MaybeUninit<f32>],
+    width: usize,
+) {
+    let depth = panel.len() / 2;
+    let (one, zero) = (V::splat(1.0), V::splat(0.0));
+    let mut totals = [zero; M];
+    let panel = panel.as_chunks::<{ 4 * BLOCK }>().0;
+    for block in 0..panel.len() {
+        // Of a known length, so that no index has to be checked below.
+        let mut rows = [&[0.0; 2 * BLOCK]; M];
+        for row in 0..M {
+            rows[row] = &input[row * depth..].as_chunks().0[block];
+        }
+        let mut sums = [[zero; M]; 2];
+        for which in 0..2 {
+            for at in which * BLOCK..(which + 1) * BLOCK {
+                let line = V::load(&panel[block][2 * at + half].0);
+                for row in 0..M {
+                    sums[which][row] = V::splat(rows[row][at]).mul_add(line, sums[which][row]);
+                }
+            }
+        }
+        for row in 0..M {
+            totals[row] = sums[0][row].mul_add(one, sums[1][row]).mul_add(one, totals[row]);
+        }
+    }
+    for row in 0..M {
+        let mut numbers = [0.0; 16];
+        totals[row].store(&mut numbers);
+        output[row * width + half * 16..][..16].write_copy_of_slice(&numbers);
     }
 }
 
@@ -258,7 +406,7 @@ fn transpose(engine: Engine, block: &mut [[u32; BLOCK]; BLOCK]) {
     }
 }
 
-/// The row below the last one of a matrix whose depth is odd.
+/// A row, or the zeros that pad a matrix to whole blocks.
 fn row_or_zeros<'a>(matrix: &'a [f32], width: usize, row: usize, zeros: &'a [f32]) -> &'a [f32] {
     matrix.get(row * width..(row + 1) * width).unwrap_or(&zeros[..width])
 }
@@ -272,9 +420,8 @@ impl Rows {
     pub fn new(engine: Engine, values: &[f32], depth: usize) -> Self {
         assert!(depth > 0 && values.len().is_multiple_of(depth), "rows of {depth}");
         Self::each_share(engine, values.len() / depth, depth, SHARE, |first, pairs| {
-            let stride = depth.div_ceil(2);
-            for (pairs, row) in pairs.chunks_exact_mut(stride).zip(values[first * depth..].chunks_exact(depth)) {
-                pairs_of_row(engine, row, pairs);
+            for (pairs, row) in pairs.chunks_exact_mut(padded(depth)).zip(values[first * depth..].chunks_exact(depth)) {
+                blocks_of_row(engine, row, pairs);
             }
         })
     }
@@ -287,17 +434,16 @@ impl Rows {
     pub fn transposed(engine: Engine, values: &[f32], rows: usize) -> Self {
         assert!(rows > 0 && values.len().is_multiple_of(rows), "columns of {rows}");
         let depth = values.len() / rows;
-        let stride = depth.div_ceil(2);
+        let stride = padded(depth);
         let zeros = vec![0.0; rows];
         Self::each_share(engine, rows, depth, ACROSS, |first, pairs| {
             let width = pairs.len() / stride;
             let mut strip = [[0; ACROSS]; BLOCK];
             for from in (0..stride).step_by(BLOCK) {
-                let count = BLOCK.min(stride - from);
-                for (at, strip) in strip.iter_mut().take(count).enumerate() {
+                for (at, strip) in strip.iter_mut().enumerate() {
                     let part = |row| &row_or_zeros(values, rows, row, &zeros)[first..first + width];
-                    let row = 2 * (from + at);
-                    pairs_of_rows(engine, part(row), part(row + 1), &mut strip[..width]);
+                    let [lower, upper] = engine.products.numbers(from + at);
+                    pairs_of_rows(engine, part(lower), part(upper), &mut strip[..width]);
                 }
                 for (left, pairs) in pairs.chunks_mut(stride * BLOCK).enumerate() {
                     let mut block = [[0; BLOCK]; BLOCK];
@@ -306,7 +452,7 @@ impl Rows {
                     }
                     transpose(engine, &mut block);
                     for (pairs, block) in pairs.chunks_exact_mut(stride).zip(&block) {
-                        pairs[from..from + count].copy_from_slice(&block[..count]);
+                        pairs[from..from + BLOCK].copy_from_slice(block);
                     }
                 }
             }
@@ -321,10 +467,11 @@ impl Rows {
         share: usize,
         fill: impl Fn(usize, &mut [u32]) + Sync,
     ) -> Self {
-        let stride = depth.div_ceil(2);
-        if engine.products == Products::Paired {
-            let mut pairs = Buffer::new(rows * stride);
-            pairs.par_chunks_mut(stride * share).enumerate().for_each(|(at, pairs)| fill(at * share, pairs));
+        let stride = padded(depth);
+        if matches!(engine.products, Products::Paired | Products::Tiles) {
+            let mut pairs = Buffer::new(rows.next_multiple_of(BLOCK) * stride);
+            let shares = pairs[..rows * stride].par_chunks_mut(stride * share).enumerate();
+            shares.for_each(|(at, pairs)| fill(at * share, pairs));
             return Self { engine, count: rows, depth, pairs, floats: Buffer::empty() };
         }
         let mut floats = Buffer::new(rows * stride * 2);
@@ -334,7 +481,7 @@ impl Rows {
             |pairs, (at, floats)| {
                 let pairs = &mut pairs[..floats.len() / 2];
                 fill(at * share, pairs);
-                unpair(engine.isa, pairs, floats);
+                widen(engine.isa, pairs, floats);
             },
         );
         Self { engine, count: rows, depth, pairs: Buffer::empty(), floats }
@@ -363,12 +510,44 @@ impl Rows {
 
     /// Writes the rows of the product from `first` on, all of `output`.
     fn share(&self, first: usize, right: &Panels, output: &mut [MaybeUninit<f32>]) {
+        #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+        if self.engine.products == Products::Tiles {
+            self.share_of_tiles(first, right, output);
+            return;
+        }
         let rows = output.len() / right.columns;
         for panel in 0..right.columns.div_ceil(PANEL) {
             let tile = |from, rows, output: &mut [MaybeUninit<f32>], width| {
                 self.tile(first + from, rows, right, panel, output, width);
             };
             each_tile(rows, panel, right.columns, output, MaybeUninit::uninit(), tile);
+        }
+    }
+
+    /// [`Self::share`] by the instruction for tiles.
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    fn share_of_tiles(&self, first: usize, right: &Panels, output: &mut [MaybeUninit<f32>]) {
+        /// As many rows at a time as there are registers for.
+        const STRIP: usize = 2 * tiles::ROWS;
+        let (columns, pairs) = (right.columns, padded(self.depth));
+        let mut registers = tiles::Tiles::new();
+        let mut whole = [MaybeUninit::uninit(); STRIP * PANEL];
+        for (panel, lines) in right.pairs.chunks_exact(2 * pairs).enumerate() {
+            let from = panel * PANEL;
+            let width = PANEL.min(columns - from);
+            for (strip, output) in output.chunks_mut(STRIP * columns).enumerate() {
+                let rows = output.len() / columns;
+                let padded = rows.next_multiple_of(tiles::ROWS);
+                let left = &self.pairs[(first + strip * STRIP) * pairs..][..padded * pairs];
+                if width == PANEL && rows == padded {
+                    registers.multiply(left, lines, &mut output[from..], columns);
+                    continue;
+                }
+                registers.multiply(left, lines, &mut whole, PANEL);
+                for (row, numbers) in whole.chunks_exact(PANEL).take(rows).enumerate() {
+                    output[row * columns + from..][..width].copy_from_slice(&numbers[..width]);
+                }
+            }
         }
     }
 
@@ -382,7 +561,7 @@ impl Rows {
         output: &mut [MaybeUninit<f32>],
         width: usize,
     ) {
-        let pairs = self.depth.div_ceil(2);
+        let pairs = padded(self.depth);
         assert!(
             (1..=crate::ROWS).contains(&rows) && output.len() >= (rows - 1) * width + PANEL,
             "a tile within its slices"
@@ -399,19 +578,15 @@ impl Rows {
                 unsafe {
                     if self.engine.products == Products::Paired {
                         let input = &self.pairs[first * pairs..][..rows * pairs];
-                        x86::paired(rows, input.as_ptr(), pairs, lines, output, width);
+                        x86::paired(rows, input.as_ptr(), pairs / BLOCK, lines, output, width);
                     } else {
-                        x86::widened(rows, floats().as_ptr(), pairs, lines, output, width);
+                        x86::widened(rows, floats().as_ptr(), pairs / BLOCK, lines, output, width);
                     }
                 }
             }
             _ => {
                 let lines = &right.floats[panel * pairs * 4..][..pairs * 4];
-                let mut sums = [0.0; crate::ROWS * PANEL];
-                tile_of_floats(self.engine.isa, rows, floats(), pairs * 2, lines, &[0.0; PANEL], &mut sums, PANEL);
-                for (row, sums) in sums.chunks_exact(PANEL).take(rows).enumerate() {
-                    output[row * width..][..PANEL].write_copy_of_slice(sums);
-                }
+                tile_of_floats(self.engine.isa, rows, floats(), lines, output, width);
             }
         }
     }
@@ -429,11 +604,12 @@ impl Panels {
         let zeros = vec![0.0; columns];
         Self::each_panel(engine, depth, columns, |first, width, lines| {
             for (at, lines) in lines.chunks_exact_mut(2).enumerate() {
-                let above = &row_or_zeros(values, columns, 2 * at, &zeros)[first..first + width];
-                let below = &row_or_zeros(values, columns, 2 * at + 1, &zeros)[first..first + width];
+                let [lower, upper] = engine.products.numbers(at);
+                let lower = &row_or_zeros(values, columns, lower, &zeros)[first..first + width];
+                let upper = &row_or_zeros(values, columns, upper, &zeros)[first..first + width];
                 let left = width.min(16);
-                pairs_of_rows(engine, &above[..left], &below[..left], &mut lines[0].0[..left]);
-                pairs_of_rows(engine, &above[left..], &below[left..], &mut lines[1].0[..width - left]);
+                pairs_of_rows(engine, &lower[..left], &upper[..left], &mut lines[0].0[..left]);
+                pairs_of_rows(engine, &lower[left..], &upper[left..], &mut lines[1].0[..width - left]);
             }
         })
     }
@@ -454,7 +630,7 @@ impl Panels {
                     let mut block = [[0; BLOCK]; BLOCK];
                     for (column, block) in (half * BLOCK..width).zip(&mut block) {
                         let row = &values[(first + column) * depth..][from..to];
-                        pairs_of_row(engine, row, &mut block[..lines.len() / 2]);
+                        blocks_of_row(engine, row, block);
                     }
                     transpose(engine, &mut block);
                     for (lines, block) in lines.chunks_exact_mut(2).zip(block) {
@@ -472,7 +648,7 @@ impl Panels {
         columns: usize,
         fill: impl Fn(usize, usize, &mut [Line<u32, 16>]) + Sync,
     ) -> Self {
-        let stride = depth.div_ceil(2) * 2;
+        let stride = 2 * padded(depth);
         let mut pairs = Buffer::new(columns.div_ceil(PANEL) * stride);
         pairs.par_chunks_mut(stride).enumerate().for_each(|(panel, lines)| {
             let first = panel * PANEL;
@@ -483,193 +659,16 @@ impl Panels {
         }
         let mut floats: Buffer<Line<f32, 16>> = Buffer::new(2 * pairs.len());
         floats.par_chunks_mut(2 * stride).zip(pairs.par_chunks(stride)).for_each(|(floats, pairs)| {
-            let mut numbers = [0.0; 32];
-            for (floats, pairs) in floats.chunks_exact_mut(4).zip(pairs.chunks_exact(2)) {
-                for (half, line) in pairs.iter().enumerate() {
-                    unpair(engine.isa, &line.0, &mut numbers);
-                    for lane in 0..16 {
-                        floats[half].0[lane] = numbers[2 * lane];
-                        floats[2 + half].0[lane] = numbers[2 * lane + 1];
+            let blocks = floats.chunks_exact_mut(4 * BLOCK).zip(pairs.chunks_exact(2 * BLOCK));
+            for (floats, pairs) in blocks {
+                for (at, pairs) in pairs.iter().enumerate() {
+                    for (lane, pair) in pairs.0.into_iter().enumerate() {
+                        floats[at].0[lane] = f32::from_bits(pair << 16);
+                        floats[2 * BLOCK + at].0[lane] = f32::from_bits(pair & 0xffff_0000);
                     }
                 }
             }
         });
         Self { engine, depth, columns, pairs: Buffer::empty(), floats }
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[expect(unsafe_code, reason = "vector instructions chosen at run time")]
-mod x86 {
-    use std::arch::x86_64::{
-        __m512bh, __m512i, _mm512_and_si512, _mm512_castsi512_ps, _mm512_cvtne2ps_pbh, _mm512_dpbf16_ps,
-        _mm512_fmadd_ps, _mm512_load_si512, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_permutexvar_epi16,
-        _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_shuffle_i32x4,
-        _mm512_slli_epi32, _mm512_storeu_ps, _mm512_storeu_si512, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64,
-        _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
-    };
-    use std::hint::black_box;
-    use std::mem::transmute;
-
-    use super::BLOCK;
-    use crate::with_rows;
-
-    /// # Safety
-    ///
-    /// The processor has AVX-512 BF16. There are `2 * count` numbers and `count` pairs, whole registers of them.
-    #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-    pub(super) unsafe fn pairs_of_row(row: *const f32, pairs: *mut u32, count: usize) {
-        for at in (0..count).step_by(BLOCK) {
-            // SAFETY: as above; both vector types are 64 bytes of any value.
-            unsafe {
-                let (first, second) = (_mm512_loadu_ps(row.add(2 * at)), _mm512_loadu_ps(row.add(2 * at + 16)));
-                let both = transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(second, first));
-                _mm512_storeu_si512(pairs.add(at).cast(), both);
-            }
-        }
-    }
-
-    /// # Safety
-    ///
-    /// The processor has AVX-512 BF16. There are `count` numbers above, below, and pairs, whole registers of them.
-    #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-    pub(super) unsafe fn pairs_of_rows(above: *const f32, below: *const f32, pairs: *mut u32, count: usize) {
-        /// Of 16 numbers and then 16 others, in turn one of the former and one of the latter.
-        const IN_TURN: [u16; 32] = {
-            let mut places = [0; 32];
-            let mut at = 0;
-            while at < 16 {
-                places[2 * at] = at as u16;
-                places[2 * at + 1] = at as u16 + 16;
-                at += 1;
-            }
-            places
-        };
-        // SAFETY: as above; both vector types are 64 bytes of any value.
-        unsafe {
-            let in_turn = _mm512_loadu_si512(IN_TURN.as_ptr().cast());
-            for at in (0..count).step_by(BLOCK) {
-                let (above, below) = (_mm512_loadu_ps(above.add(at)), _mm512_loadu_ps(below.add(at)));
-                let both = transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(below, above));
-                _mm512_storeu_si512(pairs.add(at).cast(), _mm512_permutexvar_epi16(in_turn, both));
-            }
-        }
-    }
-
-    /// Transposes in three rounds: within pairs of rows, within fours, and then the quarters of the registers.
-    ///
-    /// # Safety
-    ///
-    /// The processor has AVX-512.
-    #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-    pub(super) unsafe fn transpose(block: &mut [[u32; BLOCK]; BLOCK]) {
-        /// Quarters 0 and 2 of two registers, and 1 and 3.
-        const EVEN: i32 = 0b10_00_10_00;
-        const ODD: i32 = 0b11_01_11_01;
-        // SAFETY: loads and stores are of whole rows.
-        unsafe {
-            let mut twos = [_mm512_setzero_si512(); BLOCK];
-            for at in (0..BLOCK).step_by(2) {
-                let row = |row: usize| _mm512_loadu_si512(block[row].as_ptr().cast());
-                twos[at] = _mm512_unpacklo_epi32(row(at), row(at + 1));
-                twos[at + 1] = _mm512_unpackhi_epi32(row(at), row(at + 1));
-            }
-            // Quarter q of fours[g + j] holds column 4q + j of the rows g to g + 3.
-            let mut fours = [_mm512_setzero_si512(); BLOCK];
-            for at in (0..BLOCK).step_by(4) {
-                fours[at] = _mm512_unpacklo_epi64(twos[at], twos[at + 2]);
-                fours[at + 1] = _mm512_unpackhi_epi64(twos[at], twos[at + 2]);
-                fours[at + 2] = _mm512_unpacklo_epi64(twos[at + 1], twos[at + 3]);
-                fours[at + 3] = _mm512_unpackhi_epi64(twos[at + 1], twos[at + 3]);
-            }
-            for at in 0..4 {
-                let [first, second, third, fourth] = [fours[at], fours[at + 4], fours[at + 8], fours[at + 12]];
-                let even = (_mm512_shuffle_i32x4::<EVEN>(first, second), _mm512_shuffle_i32x4::<EVEN>(third, fourth));
-                let odd = (_mm512_shuffle_i32x4::<ODD>(first, second), _mm512_shuffle_i32x4::<ODD>(third, fourth));
-                let mut store = |row: usize, quarters| _mm512_storeu_si512(block[row].as_mut_ptr().cast(), quarters);
-                store(at, _mm512_shuffle_i32x4::<EVEN>(even.0, even.1));
-                store(at + 4, _mm512_shuffle_i32x4::<EVEN>(odd.0, odd.1));
-                store(at + 8, _mm512_shuffle_i32x4::<ODD>(even.0, even.1));
-                store(at + 12, _mm512_shuffle_i32x4::<ODD>(odd.0, odd.1));
-            }
-        }
-    }
-
-    /// # Safety
-    ///
-    /// The processor has AVX-512 BF16. `a` holds `rows` rows of `k` pairs, `b` an aligned panel of `k` rows of 32
-    /// pairs, `c` `rows` rows of 32 numbers, `stride` apart.
-    #[target_feature(enable = "avx512f,avx512bf16")]
-    pub(super) unsafe fn paired(rows: usize, a: *const u32, k: usize, b: *const u32, c: *mut f32, stride: usize) {
-        // SAFETY: as above.
-        unsafe { with_rows!(rows, tile_paired(a, k, b, c, stride)) }
-    }
-
-    #[target_feature(enable = "avx512f,avx512bf16")]
-    unsafe fn tile_paired<const M: usize>(a: *const u32, k: usize, b: *const u32, c: *mut f32, stride: usize) {
-        // SAFETY: as for `paired`, with M rows; both vector types are 64 bytes of any value.
-        unsafe {
-            let pairs = |vector: __m512i| transmute::<__m512i, __m512bh>(vector);
-            let mut sums = [[_mm512_setzero_ps(); 2]; M];
-            for p in 0..k {
-                let left = pairs(_mm512_load_si512(b.add(p * 32).cast()));
-                let right = pairs(_mm512_load_si512(b.add(p * 32 + 16).cast()));
-                for (row, sum) in sums.iter_mut().enumerate() {
-                    let x = pairs(_mm512_set1_epi32((*a.add(row * k + p)).cast_signed()));
-                    sum[0] = _mm512_dpbf16_ps(sum[0], x, left);
-                    sum[1] = _mm512_dpbf16_ps(sum[1], x, right);
-                }
-            }
-            for (row, sum) in sums.iter().enumerate() {
-                _mm512_storeu_ps(c.add(row * stride), sum[0]);
-                _mm512_storeu_ps(c.add(row * stride + 16), sum[1]);
-            }
-        }
-    }
-
-    /// # Safety
-    ///
-    /// The processor has AVX-512. `a` holds `rows` rows of `2 * k` numbers, of each pair the second one first; `b` an
-    /// aligned panel of `k` rows of 32 pairs, `c` `rows` rows of 32 numbers, `stride` apart.
-    #[target_feature(enable = "avx512f")]
-    pub(super) unsafe fn widened(rows: usize, a: *const f32, k: usize, b: *const u32, c: *mut f32, stride: usize) {
-        // SAFETY: as above.
-        unsafe { with_rows!(rows, tile_widened(a, k, b, c, stride)) }
-    }
-
-    #[target_feature(enable = "avx512f")]
-    unsafe fn tile_widened<const M: usize>(a: *const f32, k: usize, b: *const u32, c: *mut f32, stride: usize) {
-        // SAFETY: as for `widened`, with M rows.
-        unsafe {
-            let upper = _mm512_set1_epi32(0xffff_0000_u32.cast_signed());
-            let mut sums = [[_mm512_setzero_ps(); 2]; M];
-            let mut a = a;
-            for p in 0..k {
-                let left = _mm512_load_si512(b.add(p * 32).cast());
-                let right = _mm512_load_si512(b.add(p * 32 + 16).cast());
-                let numbers = (_mm512_and_si512(left, upper), _mm512_and_si512(right, upper));
-                let numbers = (_mm512_castsi512_ps(numbers.0), _mm512_castsi512_ps(numbers.1));
-                for (row, sum) in sums.iter_mut().enumerate() {
-                    let x = _mm512_set1_ps(*a.add(row * k * 2));
-                    sum[0] = _mm512_fmadd_ps(x, numbers.0, sum[0]);
-                    sum[1] = _mm512_fmadd_ps(x, numbers.1, sum[1]);
-                }
-                // The compiler would load the next number of every row as well before it is used, for which there are
-                // too few registers; so it may not know that this is the next one. Twice as fast.
-                a = black_box(a.add(1));
-                let numbers = (_mm512_slli_epi32::<16>(left), _mm512_slli_epi32::<16>(right));
-                let numbers = (_mm512_castsi512_ps(numbers.0), _mm512_castsi512_ps(numbers.1));
-                for (row, sum) in sums.iter_mut().enumerate() {
-                    let x = _mm512_set1_ps(*a.add(row * k * 2));
-                    sum[0] = _mm512_fmadd_ps(x, numbers.0, sum[0]);
-                    sum[1] = _mm512_fmadd_ps(x, numbers.1, sum[1]);
-                }
-                a = black_box(a.add(1));
-            }
-            for (row, sum) in sums.iter().enumerate() {
-                _mm512_storeu_ps(c.add(row * stride), sum[0]);
-                _mm512_storeu_ps(c.add(row * stride + 16), sum[1]);
-            }
-        }
     }
 }

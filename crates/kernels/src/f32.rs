@@ -72,7 +72,7 @@ impl Matrix {
 }
 
 /// One tile: at most [`crate::ROWS`] rows of `inputs` by one panel; output rows are `stride` apart.
-pub(crate) fn tile(
+fn tile(
     isa: Isa,
     rows: usize,
     input: &[f32],

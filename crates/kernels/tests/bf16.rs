@@ -1,5 +1,5 @@
-//! Products of bfloat16: the same bits whatever the processor has, and those that rounding by the crate `half` and
-//! arithmetic in 64 bits give.
+//! Products of bfloat16, rounded by the crate `half`: the same bits whatever the processor has, those of the written-out
+//! sums, and near those of arithmetic in 64 bits.
 #![cfg(feature = "training")]
 #![allow(missing_docs, reason = "a test")]
 
@@ -14,7 +14,7 @@ fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
 }
 
 /// Rows, depth, columns: around the sizes of tiles, panels, blocks and shares, depths even and odd.
-const SHAPES: [(usize, usize, usize); 11] = [
+const SHAPES: [(usize, usize, usize); 13] = [
     (1, 1, 1),
     (1, 384, 64),
     (2, 5, 33),
@@ -24,6 +24,8 @@ const SHAPES: [(usize, usize, usize); 11] = [
     (25, 7, 100),
     (40, 48, 32),
     (49, 33, 130),
+    (65, 31, 64),
+    (80, 128, 96),
     (97, 65, 47),
     (200, 96, 385),
 ];
@@ -65,19 +67,46 @@ fn a_product_is_that_of_the_rounded_numbers() {
     }
 }
 
+/// The product with every sum written out in the order that holds for all processors.
+fn in_order(left: &[f32], right: &[f32], (rows, depth, columns): (usize, usize, usize)) -> Vec<f32> {
+    let rounded = |x: f32| bf16::from_f32(x).to_f32();
+    let sum = |row: usize, column: usize| {
+        let mut total = 0.0;
+        for block in (0..depth).step_by(32) {
+            let mut sums = [0.0f32; 2];
+            for k in block..depth.min(block + 32) {
+                // A product of two bfloat16 is exact, so it does not matter whether it is rounded before it is added.
+                sums[k % 2] += rounded(left[row * depth + k]) * rounded(right[k * columns + column]);
+            }
+            total += sums[0] + sums[1];
+        }
+        total
+    };
+    (0..rows * columns).map(|at| sum(at / columns, at % columns)).collect()
+}
+
 #[test]
 fn every_processor_comes_to_the_same_bits() {
     let bits = |output: Vec<f32>| output.into_iter().map(f32::to_bits).collect::<Vec<_>>();
     for shape @ (rows, depth, columns) in SHAPES {
         let (left, right) = (numbers(rows * depth, 3), numbers(depth * columns, 4));
-        let mut all = Engine::available()
-            .into_iter()
-            .flat_map(|engine| products(engine, &left, &right, shape).map(|output| (engine.name(), bits(output))));
-        let (first, expected) = all.next().expect("plain Rust is always there");
-        for (name, found) in all {
-            assert!(found == expected, "{shape:?}: {name} and {first} differ");
+        let expected = bits(in_order(&left, &right, shape));
+        for engine in Engine::available() {
+            for (way, found) in products(engine, &left, &right, shape).into_iter().enumerate() {
+                assert!(bits(found) == expected, "{shape:?}, way {way}: {} has other bits", engine.name());
+            }
         }
     }
+}
+
+#[test]
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+fn tiles_are_used_where_the_system_names_them() {
+    let processor = std::fs::read_to_string("/proc/cpuinfo").expect("Linux has /proc");
+    let flags = processor.lines().find(|line| line.starts_with("flags")).unwrap_or_default();
+    let named = ["amx_tile", "amx_bf16"].iter().all(|flag| flags.split_whitespace().any(|word| word == *flag));
+    let used = Engine::available().iter().any(|engine| engine.name() == "amx-bf16");
+    assert_eq!(used, named);
 }
 
 #[test]
