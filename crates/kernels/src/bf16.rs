@@ -46,6 +46,9 @@ const BLOCK: usize = 16;
 /// Columns of a matrix that a thread transposes at a time: whole cache lines of each row, so not too few.
 const ACROSS: usize = 6 * BLOCK;
 
+/// Panels that a thread fills at a time: several cache lines of each row, which the processor then fetches ahead.
+const GROUP: usize = 8;
+
 /// Rows of a product that a thread takes at a time; whole tiles of them.
 const SHARE: usize = 48;
 
@@ -602,14 +605,18 @@ impl Panels {
         assert!(columns > 0 && values.len().is_multiple_of(columns), "rows of {columns}");
         let depth = values.len() / columns;
         let zeros = vec![0.0; columns];
-        Self::each_panel(engine, depth, columns, |first, width, lines| {
-            for (at, lines) in lines.chunks_exact_mut(2).enumerate() {
-                let [lower, upper] = engine.products.numbers(at);
-                let lower = &row_or_zeros(values, columns, lower, &zeros)[first..first + width];
-                let upper = &row_or_zeros(values, columns, upper, &zeros)[first..first + width];
-                let left = width.min(16);
-                pairs_of_rows(engine, &lower[..left], &upper[..left], &mut lines[0].0[..left]);
-                pairs_of_rows(engine, &lower[left..], &upper[left..], &mut lines[1].0[..width - left]);
+        let stride = 2 * padded(depth);
+        Self::each_group(engine, depth, columns, GROUP, |first, width, lines| {
+            let mut across = [0; GROUP * PANEL];
+            for pair in 0..padded(depth) {
+                let part = |row| &row_or_zeros(values, columns, row, &zeros)[first..first + width];
+                let [lower, upper] = engine.products.numbers(pair);
+                pairs_of_rows(engine, part(lower), part(upper), &mut across[..width]);
+                for (panel, pairs) in lines.chunks_exact_mut(stride).zip(across.as_chunks::<PANEL>().0) {
+                    let (left, right) = pairs.split_at(PANEL / 2);
+                    panel[2 * pair].0.copy_from_slice(left);
+                    panel[2 * pair + 1].0.copy_from_slice(right);
+                }
             }
         })
     }
@@ -622,7 +629,7 @@ impl Panels {
     pub fn transposed(engine: Engine, values: &[f32], depth: usize) -> Self {
         assert!(depth > 0 && values.len().is_multiple_of(depth), "rows of {depth}");
         let columns = values.len() / depth;
-        Self::each_panel(engine, depth, columns, |first, width, lines| {
+        Self::each_group(engine, depth, columns, 1, |first, width, lines| {
             for (at, lines) in lines.chunks_mut(2 * BLOCK).enumerate() {
                 let from = at * 2 * BLOCK;
                 let to = depth.min(from + 2 * BLOCK);
@@ -641,18 +648,19 @@ impl Panels {
         })
     }
 
-    /// Calls `fill(first column, columns, lines)` for every panel.
-    fn each_panel(
+    /// Calls `fill(first column, columns, lines)` for every `group` of panels.
+    fn each_group(
         engine: Engine,
         depth: usize,
         columns: usize,
+        group: usize,
         fill: impl Fn(usize, usize, &mut [Line<u32, 16>]) + Sync,
     ) -> Self {
         let stride = 2 * padded(depth);
         let mut pairs = Buffer::new(columns.div_ceil(PANEL) * stride);
-        pairs.par_chunks_mut(stride).enumerate().for_each(|(panel, lines)| {
-            let first = panel * PANEL;
-            fill(first, PANEL.min(columns - first), lines);
+        pairs.par_chunks_mut(group * stride).enumerate().for_each(|(at, lines)| {
+            let first = at * group * PANEL;
+            fill(first, (group * PANEL).min(columns - first), lines);
         });
         if engine.products != Products::Floats {
             return Self { engine, depth, columns, pairs, floats: Buffer::empty() };
