@@ -21,8 +21,6 @@
 //! A product takes [`Rows`] on the left and [`Panels`] on the right. Each is made from a matrix or from its transpose,
 //! so the three products of a linear layer (output, gradient of the input, gradient of the weights) need no other copy.
 
-#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-mod tiles;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -133,14 +131,15 @@ impl Engine {
     pub fn available() -> Vec<Self> {
         let mut all = Vec::new();
         for isa in Isa::available() {
+            if isa.0 == Kind::Amx {
+                all.push(Self { isa, rounds: has_pairs(isa), products: Products::Tiles });
+                continue;
+            }
             let products = if isa.0 == Kind::Avx512 { Products::Widened } else { Products::Floats };
             all.push(Self { isa, rounds: false, products });
             if has_pairs(isa) {
                 all.push(Self { isa, rounds: true, products });
                 all.push(Self { isa, rounds: true, products: Products::Paired });
-                if has_tiles() {
-                    all.push(Self { isa, rounds: true, products: Products::Tiles });
-                }
             }
         }
         all
@@ -159,21 +158,11 @@ impl Engine {
 
 #[cfg(target_arch = "x86_64")]
 fn has_pairs(isa: Isa) -> bool {
-    isa.0 == Kind::Avx512 && is_x86_feature_detected!("avx512bf16")
+    isa.wide() && is_x86_feature_detected!("avx512bf16")
 }
 
 #[cfg(not(target_arch = "x86_64"))]
 fn has_pairs(_: Isa) -> bool {
-    false
-}
-
-#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-fn has_tiles() -> bool {
-    tiles::available()
-}
-
-#[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
-fn has_tiles() -> bool {
     false
 }
 
@@ -530,8 +519,8 @@ impl Rows {
     /// [`Self::share`] by the instruction for tiles.
     #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
     fn share_of_tiles(&self, first: usize, right: &Panels, output: &mut [MaybeUninit<f32>]) {
-        /// As many rows at a time as there are registers for.
-        const STRIP: usize = 2 * tiles::ROWS;
+        use crate::tiles::{self, STRIP};
+
         let (columns, pairs) = (right.columns, padded(self.depth));
         let mut registers = tiles::Tiles::new();
         let mut whole = [MaybeUninit::uninit(); STRIP * PANEL];
@@ -543,10 +532,10 @@ impl Rows {
                 let padded = rows.next_multiple_of(tiles::ROWS);
                 let left = &self.pairs[(first + strip * STRIP) * pairs..][..padded * pairs];
                 if width == PANEL && rows == padded {
-                    registers.multiply(left, lines, &mut output[from..], columns);
+                    registers.multiply_pairs(left, lines, &mut output[from..], columns);
                     continue;
                 }
-                registers.multiply(left, lines, &mut whole, PANEL);
+                registers.multiply_pairs(left, lines, &mut whole, PANEL);
                 for (row, numbers) in whole.chunks_exact(PANEL).take(rows).enumerate() {
                     output[row * columns + from..][..width].copy_from_slice(&numbers[..width]);
                 }

@@ -92,9 +92,9 @@ fn tile(
     );
     match isa.0 {
         #[cfg(target_arch = "x86_64")]
-        Kind::Avx512 | Kind::Avx2 => {
+        Kind::Amx | Kind::Avx512 | Kind::Avx2 => {
             let (a, b, c) = (input.as_ptr(), panel.as_ptr().cast(), output.as_mut_ptr());
-            let wide = isa.0 == Kind::Avx512;
+            let wide = isa.wide();
             // SAFETY: the processor has the instructions, which is what `Isa` stands for, and the assertion above
             // keeps every access within the slices.
             #[expect(unsafe_code, reason = "vector instructions chosen at run time")]

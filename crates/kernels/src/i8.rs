@@ -9,6 +9,9 @@ use crate::isa::{Isa, Kind};
 use crate::vector::versions;
 use crate::{PANEL, each_tile};
 
+/// Rows of a tile of AMX.
+const TILE: usize = 16;
+
 /// The smallest max|x| that a row is scaled by; below, it is all zeros.
 pub const SMALLEST: f32 = 1e-10;
 
@@ -17,6 +20,8 @@ pub const SMALLEST: f32 = 1e-10;
 pub struct Matrix {
     inputs: usize,
     outputs: usize,
+    /// Rows of the panels: the inputs, padded.
+    stride: usize,
     panels: Panels,
     /// 128 times the sum of each column: what the offset of the rows adds to a product.
     offset: Vec<i32>,
@@ -31,6 +36,8 @@ enum Panels {
     Rows(Vec<[i8; PANEL]>),
     /// Four rows of a column side by side, for VNNI.
     Quads(Vec<LineI8>),
+    /// The same with rows of 0 up to whole tiles, for AMX.
+    Tiles(Vec<LineI8>),
     /// Two rows of a column side by side in 16 bits, for AVX2, whose 8-bit product saturates.
     Pairs(Vec<LineI16>),
 }
@@ -38,7 +45,7 @@ enum Panels {
 /// Rows quantised to 8 bits.
 #[derive(Debug, Clone, Default)]
 pub struct Rows {
-    /// `[rows, stride]`
+    /// `[rows, stride]`; for AMX with rows of anything behind the last, up to a whole tile.
     values: Vec<u8>,
     scales: Vec<f32>,
     stride: usize,
@@ -52,17 +59,18 @@ impl Rows {
     /// When `input` is not that long.
     pub fn quantize(&mut self, isa: Isa, input: &[f32], rows: usize, columns: usize) {
         assert_eq!(input.len(), rows * columns, "rows to quantise");
-        self.stride = stride(columns);
+        self.stride = stride(isa, columns);
+        let padded = if isa.0 == Kind::Amx { rows.next_multiple_of(TILE) } else { rows };
         // What is beyond the columns meets weights of 0, so any value does.
-        self.values.resize(rows * self.stride, 128);
+        self.values.resize(padded * self.stride, 128);
         self.scales.resize(rows, 0.0);
         quantize(isa, input, columns, &mut self.values, self.stride, &mut self.scales);
     }
 }
 
-/// Columns rounded up to whole groups of four.
-fn stride(columns: usize) -> usize {
-    columns.div_ceil(4) * 4
+/// Columns rounded up to whole groups of four, or whole rows of a tile.
+fn stride(isa: Isa, columns: usize) -> usize {
+    columns.next_multiple_of(if isa.0 == Kind::Amx { 64 } else { 4 })
 }
 
 versions! {
@@ -119,12 +127,14 @@ impl Matrix {
                 *sum += 128 * i32::from(weight);
             }
         }
+        let stride = stride(isa, inputs);
         let panels = match isa.0 {
-            Kind::Avx512 => Panels::Quads(pack_quads(weights, inputs, outputs, count)),
-            Kind::Avx2 => Panels::Pairs(pack_pairs(weights, inputs, outputs, count)),
+            Kind::Amx => Panels::Tiles(pack_quads(weights, inputs, stride, outputs, count)),
+            Kind::Avx512 => Panels::Quads(pack_quads(weights, inputs, stride, outputs, count)),
+            Kind::Avx2 => Panels::Pairs(pack_pairs(weights, inputs, stride, outputs, count)),
             Kind::Portable => Panels::Rows(pack_rows(weights, inputs, outputs, count)),
         };
-        Self { inputs, outputs, panels, offset, scale: pad(scale), bias: pad(bias) }
+        Self { inputs, outputs, stride, panels, offset, scale: pad(scale), bias: pad(bias) }
     }
 
     /// Columns of the input.
@@ -144,8 +154,17 @@ impl Matrix {
     /// When `input` does not have the matrix's width, or `output` another length.
     pub fn multiply(&self, input: &Rows, output: &mut [f32]) {
         let rows = input.scales.len();
-        assert_eq!(input.stride, stride(self.inputs), "input of a product");
+        assert_eq!(input.stride, self.stride, "input of a product");
         assert_eq!(output.len(), rows * self.outputs, "output of a product");
+        #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+        if let Panels::Tiles(lines) = &self.panels {
+            /// Rows from which on tiles are faster.
+            const ENOUGH: usize = 4;
+            if rows >= ENOUGH {
+                self.multiply_tiles(lines, input, output);
+                return;
+            }
+        }
         for panel in 0..self.outputs.div_ceil(PANEL) {
             each_tile(rows, panel, self.outputs, output, 0.0, |from, rows, output, stride| {
                 self.tile(input, from, from + rows, panel, output, stride);
@@ -153,15 +172,54 @@ impl Matrix {
         }
     }
 
+    /// [`Self::multiply`] by AMX.
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    fn multiply_tiles(&self, lines: &[LineI8], input: &Rows, output: &mut [f32]) {
+        use crate::tiles::{STRIP, Tiles};
+
+        let mut registers = Tiles::new();
+        let mut sums = [0; STRIP * PANEL];
+        let mut whole = [0.0; STRIP * PANEL];
+        for (panel, lines) in lines.chunks_exact(self.stride / 4 * 2).enumerate() {
+            let first = panel * PANEL;
+            let (width, column) = (PANEL.min(self.outputs - first), self.column(first));
+            let strips = output.chunks_mut(STRIP * self.outputs).zip(input.scales.chunks(STRIP));
+            for (strip, (output, scales)) in strips.enumerate() {
+                let rows = scales.len();
+                let left = &input.values[strip * STRIP * self.stride..];
+                let left = &left[..rows.next_multiple_of(TILE) * self.stride];
+                registers.multiply_bytes(left, lines, &mut sums);
+                let (place, apart) =
+                    if width == PANEL { (&mut output[first..], self.outputs) } else { (&mut whole[..], PANEL) };
+                assert!(rows <= STRIP && place.len() >= (rows - 1) * apart + PANEL, "a strip within its slices");
+                // SAFETY: the processor has AMX and so AVX-512; there are as many sums and places as the assertion says.
+                #[expect(unsafe_code, reason = "vector instructions chosen at run time")]
+                unsafe {
+                    x86::scaled(&sums, scales, &column, place.as_mut_ptr(), apart);
+                }
+                if width < PANEL {
+                    for (row, values) in whole.chunks_exact(PANEL).take(rows).enumerate() {
+                        output[row * self.outputs + first..][..width].copy_from_slice(&values[..width]);
+                    }
+                }
+            }
+        }
+    }
+
+    /// What the 32 columns of the panel need that begins at `first`.
+    fn column(&self, first: usize) -> Column<'_> {
+        Column {
+            offset: &self.offset[first..first + PANEL],
+            scale: &self.scale[first..first + PANEL],
+            bias: &self.bias[first..first + PANEL],
+        }
+    }
+
     fn tile(&self, input: &Rows, from: usize, to: usize, panel: usize, output: &mut [f32], out_stride: usize) {
         let (rows, first) = (to - from, panel * PANEL);
         let values = &input.values[from * input.stride..to * input.stride];
         let scales = &input.scales[from..to];
-        let column = Column {
-            offset: &self.offset[first..first + PANEL],
-            scale: &self.scale[first..first + PANEL],
-            bias: &self.bias[first..first + PANEL],
-        };
+        let column = self.column(first);
         assert!(
             (1..=crate::ROWS).contains(&rows) && output.len() >= (rows - 1) * out_stride + PANEL,
             "a tile within its slices"
@@ -172,7 +230,7 @@ impl Matrix {
                 let lines = &lines[panel * self.inputs..(panel + 1) * self.inputs];
                 portable(values, input.stride, scales, lines, &column, output, out_stride);
             }
-            Panels::Quads(lines) => {
+            Panels::Quads(lines) | Panels::Tiles(lines) => {
                 let lines = &lines[panel * groups * 2..(panel + 1) * groups * 2];
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: the processor has the instructions, for which alone quads are packed; values, scales, lines
@@ -182,7 +240,7 @@ impl Matrix {
                     x86::vnni(rows, values, input.stride, scales, lines, &column, output.as_mut_ptr(), out_stride);
                 }
                 #[cfg(not(target_arch = "x86_64"))]
-                unreachable!("quads are only packed for AVX-512, not for {} lines", lines.len());
+                unreachable!("quads are only packed for AVX-512 and AMX, not for {} lines", lines.len());
             }
             Panels::Pairs(lines) => {
                 let lines = &lines[panel * groups * 4..(panel + 1) * groups * 4];
@@ -218,8 +276,8 @@ fn pack_rows(weights: &[i8], inputs: usize, outputs: usize, count: usize) -> Vec
 }
 
 /// For each panel and each four rows: two lines of 16 columns by 4 rows. What is beyond the matrix is 0.
-fn pack_quads(weights: &[i8], inputs: usize, outputs: usize, count: usize) -> Vec<LineI8> {
-    let groups = stride(inputs) / 4;
+fn pack_quads(weights: &[i8], inputs: usize, stride: usize, outputs: usize, count: usize) -> Vec<LineI8> {
+    let groups = stride / 4;
     let mut panels = vec![Line([0; 64]); count * groups * 2];
     let mut rows = [[0; PANEL]; 4];
     for (panel, lines) in panels.chunks_exact_mut(groups * 2).enumerate() {
@@ -237,8 +295,8 @@ fn pack_quads(weights: &[i8], inputs: usize, outputs: usize, count: usize) -> Ve
 }
 
 /// For each panel and each two rows: two lines of 16 columns by 2 rows. What is beyond the matrix is 0.
-fn pack_pairs(weights: &[i8], inputs: usize, outputs: usize, count: usize) -> Vec<LineI16> {
-    let pairs = stride(inputs) / 2;
+fn pack_pairs(weights: &[i8], inputs: usize, stride: usize, outputs: usize, count: usize) -> Vec<LineI16> {
+    let pairs = stride / 2;
     let mut panels = vec![Line([0; 32]); count * pairs * 2];
     let mut rows = [[0; PANEL]; 2];
     for (panel, lines) in panels.chunks_exact_mut(pairs * 2).enumerate() {
@@ -304,11 +362,11 @@ fn portable(
 #[expect(unsafe_code, reason = "vector instructions chosen at run time")]
 mod x86 {
     use std::arch::x86_64::{
-        __m256i, __m512i, _mm256_add_epi32, _mm256_add_ps, _mm256_cvtepi32_ps, _mm256_load_si256, _mm256_loadu_ps,
-        _mm256_loadu_si256, _mm256_madd_epi16, _mm256_mul_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_si256,
-        _mm256_storeu_ps, _mm256_sub_epi32, _mm512_add_ps, _mm512_cvtepi32_ps, _mm512_dpbusd_epi32, _mm512_load_si512,
-        _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mul_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_si512,
-        _mm512_storeu_ps, _mm512_sub_epi32,
+        __m256i, __m512, __m512i, _mm256_add_epi32, _mm256_add_ps, _mm256_cvtepi32_ps, _mm256_load_si256,
+        _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_mul_ps, _mm256_set1_epi32, _mm256_set1_ps,
+        _mm256_setzero_si256, _mm256_storeu_ps, _mm256_sub_epi32, _mm512_add_ps, _mm512_cvtepi32_ps,
+        _mm512_dpbusd_epi32, _mm512_load_si512, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mul_ps, _mm512_set1_epi32,
+        _mm512_set1_ps, _mm512_setzero_si512, _mm512_storeu_ps, _mm512_sub_epi32,
     };
 
     use super::Column;
@@ -360,13 +418,64 @@ mod x86 {
                 }
             }
             for half in 0..2 {
-                let offset = _mm512_loadu_si512(column.offset.as_ptr().add(half * 16).cast());
-                let scale = _mm512_loadu_ps(column.scale.as_ptr().add(half * 16));
-                let bias = _mm512_loadu_ps(column.bias.as_ptr().add(half * 16));
+                let finish = Finish::new(column, half);
                 for (row, sum) in sums.iter().enumerate() {
-                    let exact = _mm512_cvtepi32_ps(_mm512_sub_epi32(sum[half], offset));
-                    let scaled = _mm512_mul_ps(_mm512_mul_ps(exact, _mm512_set1_ps(*scales.get_unchecked(row))), scale);
-                    _mm512_storeu_ps(out.add(row * out_stride + half * 16), _mm512_add_ps(scaled, bias));
+                    let scaled = finish.of(sum[half], *scales.get_unchecked(row));
+                    _mm512_storeu_ps(out.add(row * out_stride + half * 16), scaled);
+                }
+            }
+        }
+    }
+
+    /// What sixteen columns need after the sum.
+    struct Finish {
+        offset: __m512i,
+        scale: __m512,
+        bias: __m512,
+    }
+
+    impl Finish {
+        /// # Safety
+        ///
+        /// The processor has AVX-512. `column` holds 32 of each.
+        #[inline]
+        #[target_feature(enable = "avx512f")]
+        unsafe fn new(column: &Column<'_>, half: usize) -> Self {
+            // SAFETY: as above.
+            unsafe {
+                Self {
+                    offset: _mm512_loadu_si512(column.offset.as_ptr().add(half * 16).cast()),
+                    scale: _mm512_loadu_ps(column.scale.as_ptr().add(half * 16)),
+                    bias: _mm512_loadu_ps(column.bias.as_ptr().add(half * 16)),
+                }
+            }
+        }
+
+        #[inline]
+        #[target_feature(enable = "avx512f")]
+        fn of(&self, sum: __m512i, row_scale: f32) -> __m512 {
+            let exact = _mm512_cvtepi32_ps(_mm512_sub_epi32(sum, self.offset));
+            let scaled = _mm512_mul_ps(_mm512_mul_ps(exact, _mm512_set1_ps(row_scale)), self.scale);
+            _mm512_add_ps(scaled, self.bias)
+        }
+    }
+
+    /// What the sums of a panel come to: rows of 32.
+    ///
+    /// # Safety
+    ///
+    /// The processor has AVX-512. `sums` holds 32 for every one of `scales`, `column` 32 of each, `out` as many rows of 32,
+    /// `out_stride` apart.
+    #[cfg(target_os = "linux")]
+    #[target_feature(enable = "avx512f")]
+    pub(super) unsafe fn scaled(sums: &[i32], scales: &[f32], column: &Column<'_>, out: *mut f32, out_stride: usize) {
+        // SAFETY: as above.
+        unsafe {
+            for half in 0..2 {
+                let finish = Finish::new(column, half);
+                for (row, &scale) in scales.iter().enumerate() {
+                    let sum = _mm512_loadu_si512(sums.as_ptr().add(row * 32 + half * 16).cast());
+                    _mm512_storeu_ps(out.add(row * out_stride + half * 16), finish.of(sum, scale));
                 }
             }
         }

@@ -13,6 +13,8 @@ pub(crate) enum Kind {
     Avx2,
     /// AVX-512 with VNNI: Intel since 2019, AMD since 2022.
     Avx512,
+    /// That and AMX: Intel's Xeons since 2023, on Linux.
+    Amx,
 }
 
 impl Isa {
@@ -36,6 +38,10 @@ impl Isa {
                     && is_x86_feature_detected!("avx512vnni")
                 {
                     kinds.push(Kind::Avx512);
+                    #[cfg(target_os = "linux")]
+                    if crate::tiles::available() {
+                        kinds.push(Kind::Amx);
+                    }
                 }
             }
         }
@@ -48,6 +54,12 @@ impl Isa {
             Kind::Portable => "portable",
             Kind::Avx2 => "avx2",
             Kind::Avx512 => "avx512-vnni",
+            Kind::Amx => "amx-int8",
         }
+    }
+
+    /// Whether there is AVX-512.
+    pub(crate) fn wide(self) -> bool {
+        self.0 >= Kind::Avx512
     }
 }

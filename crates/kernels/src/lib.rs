@@ -7,6 +7,7 @@
 //! | [`i8`](mod@i8) | rows quantised to 8 bits, and those times a packed 8-bit matrix |
 //! | `bf16` | products of numbers rounded to bfloat16, for training (feature `training`) |
 //! | [`vector`] | layer norm, activations, attention |
+//! | `tiles` | AMX, for the two of them |
 //! | [`mapped`] | a file as bytes, without reading it |
 //! | `memory` | the allocator's memory, for training (feature `training`) |
 //! | `written` | results that are written without being cleared before (feature `training`) |
@@ -30,6 +31,8 @@ pub mod mapped;
 pub mod memory;
 #[cfg(feature = "training")]
 mod reuse;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod tiles;
 pub mod vector;
 #[cfg(feature = "training")]
 pub mod written;

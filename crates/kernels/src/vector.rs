@@ -33,7 +33,7 @@ macro_rules! versions {
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: the processor has the instructions, which is what `Isa` stands for.
                 #[expect(unsafe_code, reason = "vector instructions chosen at run time")]
-                $crate::isa::Kind::Avx512 => unsafe { avx512($($argument),*) },
+                $crate::isa::Kind::Avx512 | $crate::isa::Kind::Amx => unsafe { avx512($($argument),*) },
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: likewise.
                 #[expect(unsafe_code, reason = "vector instructions chosen at run time")]

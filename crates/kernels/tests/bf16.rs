@@ -7,6 +7,7 @@ mod support;
 
 use half::bf16;
 use support::numbers;
+use wellformed_kernels::Isa;
 use wellformed_kernels::bf16::{Engine, Panels, Rows};
 
 fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
@@ -104,9 +105,11 @@ fn every_processor_comes_to_the_same_bits() {
 fn tiles_are_used_where_the_system_names_them() {
     let processor = std::fs::read_to_string("/proc/cpuinfo").expect("Linux has /proc");
     let flags = processor.lines().find(|line| line.starts_with("flags")).unwrap_or_default();
-    let named = ["amx_tile", "amx_bf16"].iter().all(|flag| flags.split_whitespace().any(|word| word == *flag));
+    let named =
+        ["amx_tile", "amx_bf16", "amx_int8"].iter().all(|flag| flags.split_whitespace().any(|word| word == *flag));
     let used = Engine::available().iter().any(|engine| engine.name() == "amx-bf16");
-    assert_eq!(used, named);
+    let used_by_predictions = Isa::available().iter().any(|isa| isa.name() == "amx-int8");
+    assert_eq!((used, used_by_predictions), (named, named));
 }
 
 #[test]

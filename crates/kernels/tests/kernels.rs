@@ -16,7 +16,7 @@ fn close(found: f32, expected: f64, tolerance: f64, what: &str) {
 }
 
 /// Row counts around the sizes of tiles; widths that fill panels and that do not.
-const SHAPES: [(usize, usize, usize); 9] = [
+const SHAPES: [(usize, usize, usize); 12] = [
     (1, 1, 1),
     (1, 384, 64),
     (2, 5, 33),
@@ -24,8 +24,11 @@ const SHAPES: [(usize, usize, usize); 9] = [
     (11, 128, 384),
     (12, 64, 96),
     (13, 63, 2),
+    (16, 64, 32),
     (25, 7, 100),
+    (33, 130, 65),
     (40, 48, 32),
+    (70, 96, 48),
 ];
 
 #[test]
