@@ -78,6 +78,8 @@ pub struct Part {
     pub ece_uncalibrated: f64,
     /// What chance alone would make of `ece` on so many sentences if the probabilities were exactly right.
     pub ece_by_chance: f64,
+    /// How probable an `ece` at least as large is if the probabilities are exactly right.
+    pub ece_p_value: f64,
 }
 
 /// What is said about the check list.
@@ -168,6 +170,7 @@ impl Part {
             ece: rounded(expected_calibration_error(&labels, &p, bins)?),
             ece_uncalibrated: rounded(expected_calibration_error(&labels, &raw, bins)?),
             ece_by_chance: rounded(calibration_error_by_chance(&p, bins)?),
+            ece_p_value: rounded(calibration_error_p_value(&labels, &p, bins, params.bootstrap_samples, seed)?),
         }))
     }
 }

@@ -177,8 +177,8 @@ pub struct Rows {
     engine: Engine,
     count: usize,
     depth: usize,
-    /// `[rows, pairs]`, of the numbers that [`Products::numbers`] says; for
-    /// [`Products::Tiles`] with rows of anything behind the last, up to a whole tile.
+    /// `[rows, pairs]`, of the numbers that [`Products::numbers`] says; for [`Products::Tiles`] with rows of anything
+    /// behind the last, up to a whole tile.
     pairs: Buffer<u32>,
     /// `[rows, 2 · pairs]` of numbers in 32 bits: of each block the first numbers of its pairs, then the second ones.
     /// Where it is not pairs that are multiplied.
@@ -529,9 +529,9 @@ impl Rows {
             let width = PANEL.min(columns - from);
             for (strip, output) in output.chunks_mut(STRIP * columns).enumerate() {
                 let rows = output.len() / columns;
-                let padded = rows.next_multiple_of(tiles::ROWS);
-                let left = &self.pairs[(first + strip * STRIP) * pairs..][..padded * pairs];
-                if width == PANEL && rows == padded {
+                let height = rows.next_multiple_of(tiles::ROWS);
+                let left = &self.pairs[(first + strip * STRIP) * pairs..][..height * pairs];
+                if width == PANEL && rows == height {
                     registers.multiply_pairs(left, lines, &mut output[from..], columns);
                     continue;
                 }

@@ -1,5 +1,8 @@
 //! Probabilities: how good they are, and how to make them better by one number, the temperature.
 
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::{MetricError, check_lengths, check_values};
@@ -149,6 +152,38 @@ pub fn calibration_error_by_chance(probabilities: &[f64], bins: usize) -> Result
     }
     let gaps: f64 = confidences.iter().map(|confidences| mean_deviation(confidences)).sum();
     Ok(gaps / probabilities.len() as f64)
+}
+
+/// How probable an [`expected_calibration_error`] at least as large as the one found is if the probabilities are exactly
+/// right: a small value says that they are not, a large one that chance may be all there is to see.
+///
+/// The labels are drawn anew from the probabilities, `samples` times, each time from a random stream of its own; of n
+/// draws r have an error as large, and the result is (1 + r) / (1 + n) (Davison and Hinkley 1997, Bootstrap Methods and
+/// their Application, section 4.2).
+///
+/// # Errors
+///
+/// As [`reliability`], and when there are no samples.
+pub fn calibration_error_p_value(
+    labels: &[bool],
+    probabilities: &[f64],
+    bins: usize,
+    samples: usize,
+    seed: u64,
+) -> Result<f64, MetricError> {
+    if samples == 0 {
+        return Err(MetricError::Argument { name: "samples", value: 0.0, allowed: "at least 1" });
+    }
+    let found = expected_calibration_error(labels, probabilities, bins)?;
+    let as_large = |stream: u64| -> Result<usize, MetricError> {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        random.set_stream(stream);
+        let drawn: Vec<bool> = probabilities.iter().map(|&p| random.random_bool(p)).collect();
+        // The same sums in another order may differ in their last bits.
+        Ok(usize::from(expected_calibration_error(&drawn, probabilities, bins)? >= found - 1e-12))
+    };
+    let count = (0..samples as u64).into_par_iter().map(as_large).sum::<Result<usize, MetricError>>()?;
+    Ok((1 + count) as f64 / (1 + samples) as f64)
 }
 
 /// The mean distance of a sum of coins, which are 1 with these probabilities, from its expectation.

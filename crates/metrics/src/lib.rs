@@ -16,8 +16,8 @@ pub mod ranking;
 
 pub use bootstrap::{Interval, bootstrap};
 pub use calibration::{
-    Bin, brier_score, calibration_error_by_chance, expected_calibration_error, fit_temperature, log_loss, probability,
-    reliability, softmax2,
+    Bin, brier_score, calibration_error_by_chance, calibration_error_p_value, expected_calibration_error,
+    fit_temperature, log_loss, probability, reliability, softmax2,
 };
 pub use confusion::{Confusion, Scores};
 pub use ranking::{PrecisionRecallPoint, RocPoint, average_precision, precision_recall_curve, roc_auc, roc_curve};

@@ -4,8 +4,8 @@
 use serde_json::Value;
 use wellformed_metrics::{
     Confusion, MetricError, Scores, average_precision, bootstrap, brier_score, calibration_error_by_chance,
-    expected_calibration_error, fit_temperature, log_loss, precision_recall_curve, probability, reliability, roc_auc,
-    roc_curve, softmax2,
+    calibration_error_p_value, expected_calibration_error, fit_temperature, log_loss, precision_recall_curve,
+    probability, reliability, roc_auc, roc_curve, softmax2,
 };
 
 const BINS: usize = 10;
@@ -217,6 +217,21 @@ fn a_certain_mistake_costs_a_finite_loss() {
     // sklearn.metrics.log_loss([1], [0.0], labels=[0, 1])
     assert!((log_loss(&[true], &[0.0]).unwrap() - 36.043_653_389_117_15).abs() < 1e-12);
     assert_eq!(softmax2([1000.0, -1000.0]), [1.0, 0.0]);
+}
+
+#[test]
+fn how_probable_a_calibration_error_is_by_chance_is_that_of_coins() {
+    let p_value = |labels: &[bool], p: &[f64]| calibration_error_p_value(labels, p, BINS, 20_000, 5).unwrap();
+    // One coin of 0.2 that falls right is as far off as can be, with probability 0.2; the other way it cannot be nearer.
+    assert!((p_value(&[true], &[0.2]) - 0.2).abs() < 0.01);
+    assert_eq!(p_value(&[false], &[0.2]), 1.0);
+    // Two coins of 0.9 in one bin: both fall wrong with probability 0.01, at least one does with 0.19.
+    assert!((p_value(&[false, false], &[0.9, 0.9]) - 0.01).abs() < 0.003);
+    assert!((p_value(&[true, false], &[0.9, 0.9]) - 0.19).abs() < 0.01);
+    assert_eq!(p_value(&[true, true], &[0.9, 0.9]), 1.0);
+    assert!(calibration_error_p_value(&[true], &[0.2], BINS, 0, 5).is_err());
+    assert!(calibration_error_p_value(&[], &[], BINS, 10, 5).is_err());
+    assert!(calibration_error_p_value(&[true], &[1.2], BINS, 10, 5).is_err());
 }
 
 #[test]

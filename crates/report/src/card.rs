@@ -241,7 +241,10 @@ fn probabilities(run: &Run) -> String {
     let _ = write!(text, "A sentence is acceptable when it is above {}.", calibration.threshold);
     if let Some(part) = &run.metrics.validation {
         let by_chance = part.ece_by_chance.map_or(String::new(), |error| {
-            format!("; if the probabilities were exactly right, chance alone would make it {}", three(error))
+            let as_large = part.ece_p_value.map_or(String::new(), |p| {
+                format!(" on average, and as large as it is with a probability of {}", three(p))
+            });
+            format!("; if the probabilities were exactly right, chance alone would make it {}{as_large}", three(error))
         });
         let _ = write!(
             text,

@@ -62,6 +62,7 @@ pub struct Part {
     pub ece: Option<f64>,
     pub ece_uncalibrated: Option<f64>,
     pub ece_by_chance: Option<f64>,
+    pub ece_p_value: Option<f64>,
 }
 
 /// Precision, recall and F1.

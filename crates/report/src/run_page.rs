@@ -184,9 +184,13 @@ fn score(run: &Run) -> Markup {
             "The best epoch and the temperature were chosen on " em { "tune" } ", which flatters it; nothing was chosen on "
             em { "validation" } ". "
             em { "In domain" } " are its sentences from publications that the training set draws on as well."
-            @if let Some(error) = run.metrics.validation.as_ref().and_then(|part| part.ece_by_chance) {
+            @if let Some(part) = &run.metrics.validation && let Some(error) = part.ece_by_chance {
                 " If the probabilities were exactly right, chance alone would make the calibration error on "
-                em { "validation" } " " (three(error)) "."
+                em { "validation" } " " (three(error))
+                @if let Some(p) = part.ece_p_value {
+                    " on average, and as large as it is with a probability of " (three(p))
+                }
+                "."
             }
         }
     }

@@ -34,10 +34,19 @@ fn every_number_agrees_with_scikit_learn() {
     let expected = &fixture()["expected"];
     let metrics = serde_json::to_value(&report.metrics).unwrap();
     let compared = compare("metrics", &metrics, &expected["metrics"]);
-    // All but the ends of the four intervals.
-    assert_eq!(compared + 8, count(&metrics), "a number has no counterpart in the fixture");
+    // All but the ends of the four intervals and the four p-values, which are drawn.
+    assert_eq!(compared + 12, count(&metrics), "a number has no counterpart in the fixture");
     compare("calibration", &serde_json::to_value(&report.calibration).unwrap(), &expected["calibration"]);
     assert!(report.calibration.fitted && report.calibration.threshold == 0.5);
+    let p_values = &expected["ece_p_values"];
+    for split in ["validation", "tune"] {
+        let (found, expected) = (&metrics[split]["ece_p_value"], &p_values[split]);
+        let difference = found.as_f64().unwrap() - expected.as_f64().unwrap();
+        assert!(
+            difference.abs() < 0.03,
+            "{split}: the p-value of the calibration error is {found}, numpy says {expected}"
+        );
+    }
     let validation = report.metrics.validation;
     let interval: [f64; 2] = serde_json::from_value(expected["mcc_interval"].clone()).unwrap();
     for (found, expected) in [validation.mcc_low, validation.mcc_high].into_iter().zip(interval) {

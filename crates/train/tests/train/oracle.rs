@@ -37,10 +37,29 @@ struct Case {
     losses: Vec<f64>,
     norms: Vec<f64>,
     logits: Vec<Vec<[f64; 2]>>,
+    /// How far PyTorch's own runs in 32 bits come from this one.
+    #[serde(default)]
+    in_32_bits: Farthest,
+}
+
+/// The farthest of PyTorch's runs in 32 bits, each with another order in which products are added up: losses and norms by
+/// step, and all logits.
+#[derive(Default, Deserialize)]
+struct Farthest {
+    losses: Vec<f64>,
+    norms: Vec<f64>,
+    logits: f64,
+}
+
+impl Farthest {
+    fn at(steps: &[f64], step: usize) -> f64 {
+        steps.get(step).copied().unwrap_or(0.0)
+    }
 }
 
 /// How far a 32-bit device may be from PyTorch's 64-bit run over six steps: losses and logits, relative, or absolute below
-/// 1.
+/// 1. Where factors are rounded, as much farther as PyTorch itself is in 32 bits, depending on nothing but the order of
+/// its sums ([`Farthest`]).
 const TOLERANCE: f64 = 1e-4;
 /// Likewise gradient norms.
 const NORM_TOLERANCE: f64 = 5e-4;
@@ -90,8 +109,9 @@ fn is_close(found: f64, expected: f64, tolerance: f64) -> bool {
     (found - expected).abs() < tolerance * expected.abs().max(1.0)
 }
 
-fn close(found: f64, expected: f64, tolerance: f64, what: &str) {
-    assert!(is_close(found, expected, tolerance), "{what}: {found}, PyTorch has {expected}");
+fn close(found: f64, expected: f64, tolerance: f64, farther: f64, what: &str) {
+    let allowed = tolerance * expected.abs().max(1.0) + farther;
+    assert!((found - expected).abs() < allowed, "{what}: {found}, PyTorch has {expected}, and {allowed} is allowed");
 }
 
 #[test]
@@ -159,13 +179,16 @@ fn check(batches: &[Sentences], case: &Case, products: Products, (chosen, count)
         let may_differ = apart < products.steps_apart();
         apart += usize::from(may_differ && !agree);
         let times = if may_differ { ONE_ROUNDING } else { 1.0 };
-        close(loss, *expected.0, TOLERANCE * times, &format!("{what}: loss of step {}", step + 1));
-        close(norm, *expected.1, NORM_TOLERANCE * times, &format!("{what}: gradient norm of step {}", step + 1));
+        let farther = [&case.in_32_bits.losses, &case.in_32_bits.norms].map(|steps| Farthest::at(steps, step));
+        let what = |number| format!("{what}: {number} of step {}", step + 1);
+        close(loss, *expected.0, TOLERANCE * times, farther[0], &what("loss"));
+        close(norm, *expected.1, NORM_TOLERANCE * times, farther[1], &what("gradient norm"));
     }
     for (sentences, expected) in batches.iter().zip(&case.logits) {
         let logits = classifier.valid().logits(&pack(sentences)).unwrap();
         for (found, expected) in logits.iter().flatten().zip(expected.iter().flatten()) {
-            close(f64::from(*found), *expected, TOLERANCE, &format!("{what}: a logit after the last step"));
+            let what = format!("{what}: a logit after the last step");
+            close(f64::from(*found), *expected, TOLERANCE, case.in_32_bits.logits, &what);
         }
     }
 }
