@@ -7,7 +7,7 @@ use serde::Serialize;
 use wellformed_core::params::EvalParams;
 use wellformed_metrics::{
     Confusion, MetricError, Scores, average_precision, bootstrap, brier_score, calibration_error_by_chance,
-    expected_calibration_error, log_loss, roc_auc, rounded,
+    calibration_error_p_value, expected_calibration_error, log_loss, roc_auc, rounded,
 };
 
 use crate::predict::Scored;
