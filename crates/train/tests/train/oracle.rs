@@ -57,9 +57,9 @@ impl Farthest {
     }
 }
 
-/// How far a 32-bit device may be from PyTorch's 64-bit run over six steps: losses and logits, relative, or absolute below
-/// 1. Where factors are rounded, as much farther as PyTorch itself is in 32 bits, depending on nothing but the order of
-/// its sums ([`Farthest`]).
+/// How far a 32-bit device may be from PyTorch's 64-bit run over six steps: losses and logits, relative, or absolute where
+/// they are below one. Where factors are rounded, as much farther as PyTorch itself comes in 32 bits, depending on nothing
+/// but the order of its sums ([`Farthest`]).
 const TOLERANCE: f64 = 1e-4;
 /// Likewise gradient norms.
 const NORM_TOLERANCE: f64 = 5e-4;
