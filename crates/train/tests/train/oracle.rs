@@ -37,29 +37,28 @@ struct Case {
     losses: Vec<f64>,
     norms: Vec<f64>,
     logits: Vec<Vec<[f64; 2]>>,
-    /// How far PyTorch's own runs in 32 bits come from this one.
+    /// By step, the losses and gradient norms that PyTorch comes to as well, in 32 bits, when it adds up in other orders.
     #[serde(default)]
-    in_32_bits: Farthest,
+    in_32_bits: Vec<Vec<[f64; 2]>>,
 }
 
-/// The farthest of PyTorch's runs in 32 bits, each with another order in which products are added up: losses and norms by
-/// step, and all logits.
-#[derive(Default, Deserialize)]
-struct Farthest {
-    losses: Vec<f64>,
-    norms: Vec<f64>,
-    logits: f64,
-}
-
-impl Farthest {
-    fn at(steps: &[f64], step: usize) -> f64 {
-        steps.get(step).copied().unwrap_or(0.0)
+impl Case {
+    /// What PyTorch comes to in a step, in 64 bits or in 32: of these, the loss and norm nearest to those found. Where
+    /// factors are rounded there are several: a number next to the middle between two bfloat16 is rounded up with one
+    /// order of a sum and down with another, and that moves the loss by up to a thousandth.
+    fn nearest(&self, step: usize, found: [f64; 2]) -> [f64; 2] {
+        let in_64_bits = [self.losses[step], self.norms[step]];
+        let others = self.in_32_bits.get(step).into_iter().flatten().copied();
+        let distance = |of: &[f64; 2]| {
+            let apart = |at: usize, tolerance: f64| (found[at] - of[at]).abs() / (tolerance * of[at].abs().max(1.0));
+            apart(0, TOLERANCE).max(apart(1, NORM_TOLERANCE))
+        };
+        others.fold(in_64_bits, |best, other| if distance(&other) < distance(&best) { other } else { best })
     }
 }
 
-/// How far a 32-bit device may be from PyTorch's 64-bit run over six steps: losses and logits, relative, or absolute where
-/// they are below one. Where factors are rounded, as much farther as PyTorch itself comes in 32 bits, depending on nothing
-/// but the order of its sums ([`Farthest`]).
+/// How far a 32-bit device may be from PyTorch's 64-bit run over six steps: losses and logits, relative, or absolute below
+/// 1.
 const TOLERANCE: f64 = 1e-4;
 /// Likewise gradient norms.
 const NORM_TOLERANCE: f64 = 5e-4;
@@ -109,9 +108,8 @@ fn is_close(found: f64, expected: f64, tolerance: f64) -> bool {
     (found - expected).abs() < tolerance * expected.abs().max(1.0)
 }
 
-fn close(found: f64, expected: f64, tolerance: f64, farther: f64, what: &str) {
-    let allowed = tolerance * expected.abs().max(1.0) + farther;
-    assert!((found - expected).abs() < allowed, "{what}: {found}, PyTorch has {expected}, and {allowed} is allowed");
+fn close(found: f64, expected: f64, tolerance: f64, what: &str) {
+    assert!(is_close(found, expected, tolerance), "{what}: {found}, PyTorch has {expected}");
 }
 
 #[test]
@@ -161,7 +159,7 @@ fn check(batches: &[Sentences], case: &Case, products: Products, (chosen, count)
     let mut optimizer = AdamW::new(&stage.train, &classifier, chosen.kind);
     let mut apart = 0;
     let pack = |sentences: &Sentences| Batch::new(sentences.sequences.iter().map(|ids| &ids[..]));
-    for (step, expected) in case.losses.iter().zip(&case.norms).enumerate() {
+    for step in 0..case.losses.len() {
         let sentences = &batches[step % batches.len()];
         let batch = parallel::Sentences {
             ids: sentences.sequences.iter().map(|ids| &ids[..]).collect(),
@@ -175,20 +173,18 @@ fn check(batches: &[Sentences], case: &Case, products: Products, (chosen, count)
         (classifier, norm) = optimizer.step(classifier, grads, schedule.at(step)).unwrap();
         let scalar = |tensor: burn::tensor::Tensor<1>| f64::from(tensor.into_data().try_into_vec::<f32>().unwrap()[0]);
         let (loss, norm) = (scalar(loss), scalar(norm));
-        let agree = is_close(loss, *expected.0, TOLERANCE) && is_close(norm, *expected.1, NORM_TOLERANCE);
+        let expected = case.nearest(step, [loss, norm]);
+        let agree = is_close(loss, expected[0], TOLERANCE) && is_close(norm, expected[1], NORM_TOLERANCE);
         let may_differ = apart < products.steps_apart();
         apart += usize::from(may_differ && !agree);
         let times = if may_differ { ONE_ROUNDING } else { 1.0 };
-        let farther = [&case.in_32_bits.losses, &case.in_32_bits.norms].map(|steps| Farthest::at(steps, step));
-        let what = |number| format!("{what}: {number} of step {}", step + 1);
-        close(loss, *expected.0, TOLERANCE * times, farther[0], &what("loss"));
-        close(norm, *expected.1, NORM_TOLERANCE * times, farther[1], &what("gradient norm"));
+        close(loss, expected[0], TOLERANCE * times, &format!("{what}: loss of step {}", step + 1));
+        close(norm, expected[1], NORM_TOLERANCE * times, &format!("{what}: gradient norm of step {}", step + 1));
     }
     for (sentences, expected) in batches.iter().zip(&case.logits) {
         let logits = classifier.valid().logits(&pack(sentences)).unwrap();
         for (found, expected) in logits.iter().flatten().zip(expected.iter().flatten()) {
-            let what = format!("{what}: a logit after the last step");
-            close(f64::from(*found), *expected, TOLERANCE, case.in_32_bits.logits, &what);
+            close(f64::from(*found), *expected, TOLERANCE, &format!("{what}: a logit after the last step"));
         }
     }
 }
