@@ -201,10 +201,14 @@ fn draw(mark: &Mark, x: &impl Fn(f64) -> f64, y: &impl Fn(f64) -> f64, floor: f6
         Mark::Guide(from, to) => html! {
             line class="guide" x1=(fine(x(from.0))) y1=(fine(y(from.1))) x2=(fine(x(to.0))) y2=(fine(y(to.1))) {}
         },
-        Mark::Rule(at, label) => html! {
-            line class="rule" x1=(fine(x(*at))) x2=(fine(x(*at))) y1=(TOP - 6.0) y2=(fine(floor)) {}
-            text class="rule-name" x=(fine(x(*at))) y=(TOP - 10.0) text-anchor="end" { (label) }
-        },
+        Mark::Rule(at, label) => {
+            // To the side where there is room: at the left end stands the axis's own name.
+            let anchor = if x(*at) < WIDTH / 2.0 { "start" } else { "end" };
+            html! {
+                line class="rule" x1=(fine(x(*at))) x2=(fine(x(*at))) y1=(TOP - 6.0) y2=(fine(floor)) {}
+                text class="rule-name" x=(fine(x(*at))) y=(TOP - 10.0) text-anchor=(anchor) { (label) }
+            }
+        }
     }
 }
 
@@ -300,6 +304,23 @@ mod tests {
         assert!(Axis::around("nothing", [f64::NAN]).is_none());
         let flat = Axis::around("flat", [3.0, 3.0]).unwrap();
         assert!(flat.low < 3.0 && flat.high > 3.0);
+    }
+
+    #[test]
+    fn the_name_of_a_vertical_line_stays_clear_of_the_axis_name() {
+        let anchor = |at: f64| {
+            let chart = Chart {
+                description: "d".to_owned(),
+                x: Axis::unit("x"),
+                y: Axis::unit("y"),
+                marks: vec![Mark::Rule(at, "kept".to_owned())],
+                height: 300.0,
+            };
+            let svg = chart.svg().into_string();
+            let (before, _) = svg.split_once(">kept<").unwrap();
+            before.rsplit_once("text-anchor=").unwrap().1.to_owned()
+        };
+        assert_eq!((anchor(0.0), anchor(1.0)), (r#""start""#.to_owned(), r#""end""#.to_owned()));
     }
 
     #[test]
