@@ -408,6 +408,21 @@ pub struct TrainParams {
     pub pairs_batch_size: usize,
     /// Pairs: peak learning rate.
     pub pairs_lr: f64,
+    /// After the pairs, leave the embeddings and the first N encoder layers as they are; 0 trains all of them on.
+    pub pairs_freeze_layers: usize,
+}
+
+impl ModelParams {
+    /// The settings for the training data once the pairs have been learned from: [`TrainParams::pairs_freeze_layers`]
+    /// beside what is frozen in any case.
+    #[must_use]
+    pub fn after_pairs(&self, train: &TrainParams) -> Self {
+        Self {
+            freeze_embeddings: self.freeze_embeddings || train.pairs_freeze_layers > 0,
+            freeze_layers: self.freeze_layers.max(train.pairs_freeze_layers),
+            ..self.clone()
+        }
+    }
 }
 
 impl TrainParams {
@@ -425,6 +440,7 @@ impl TrainParams {
             class_weights: ClassWeights::None,
             patience: 0,
             pairs_epochs: 0,
+            pairs_freeze_layers: 0,
             ..self.clone()
         })
     }

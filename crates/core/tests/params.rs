@@ -109,7 +109,7 @@ fn a_later_set_fills_a_map_that_an_earlier_one_emptied() {
 fn an_unknown_key_is_refused_with_the_keys_there_are() {
     let keys = "epochs, batch_size, accumulate, devices, precision, lr, layer_lr_decay, schedule, warmup_ratio, weight_decay, beta1, \
                 beta2, epsilon, clip_norm, label_smoothing, teacher_weight, class_weights, select_by, patience, limit_train_batches, \
-                overfit_batches, pairs_epochs, pairs_batch_size, pairs_lr";
+                overfit_batches, pairs_epochs, pairs_batch_size, pairs_lr, pairs_freeze_layers";
     let complaints = [
         (complaint("train.learning_rate=1e-4"), "--set train.learning_rate=1e-4"),
         (

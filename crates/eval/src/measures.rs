@@ -7,7 +7,7 @@ use serde::Serialize;
 use wellformed_core::params::EvalParams;
 use wellformed_metrics::{
     Confusion, MetricError, Scores, average_precision, bootstrap, brier_score, calibration_error_by_chance,
-    calibration_error_p_value, expected_calibration_error, log_loss, roc_auc, rounded,
+    calibration_error_p_value, expected_calibration_error, log_loss, roc_auc, rounded, usual_calibration_error,
 };
 
 use crate::predict::Scored;
@@ -72,7 +72,7 @@ pub struct Part {
     pub brier: f64,
     /// At temperature 1.
     pub brier_uncalibrated: f64,
-    /// Expected calibration error of the calibrated probabilities.
+    /// Expected calibration error of the calibrated probabilities, in `eval.calibration_bins` between ½ and 1.
     pub ece: f64,
     /// At temperature 1.
     pub ece_uncalibrated: f64,
@@ -80,6 +80,9 @@ pub struct Part {
     pub ece_by_chance: f64,
     /// How probable an `ece` at least as large is if the probabilities are exactly right.
     pub ece_p_value: f64,
+    /// Expected calibration error of the calibrated probabilities in 15 bins between 0 and 1, as most published figures
+    /// have it.
+    pub ece_15_bins: f64,
 }
 
 /// What is said about the check list.
@@ -171,6 +174,7 @@ impl Part {
             ece_uncalibrated: rounded(expected_calibration_error(&labels, &raw, bins)?),
             ece_by_chance: rounded(calibration_error_by_chance(&p, bins)?),
             ece_p_value: rounded(calibration_error_p_value(&labels, &p, bins, params.bootstrap_samples, seed)?),
+            ece_15_bins: rounded(usual_calibration_error(&labels, &p)?),
         }))
     }
 }

@@ -12,8 +12,7 @@
 //! **All come to the same bits.** The product of two bfloat16 is exact in 32 bits, so what matters is in which order
 //! products are added up. It is AMX's, the only one that cannot be chosen: 16 pairs at a time, the products of the pairs'
 //! first numbers from 0 on, those of the second numbers likewise, then what the two come to together is added to the
-//! blocks before. Only numbers below 10⁻³⁷ differ: some instructions take
-//! them for 0.
+//! blocks before. Only numbers below 10⁻³⁷ differ: some instructions take them for 0.
 //!
 //! There are processors that have an instruction and are faster without: Intel's begin a `vdpbf16ps` in two cycles, and
 //! two multiply-adds in each. So [`Engine::detect`] does not ask what there is but what is fast.
@@ -179,6 +178,10 @@ pub struct Rows {
     depth: usize,
     /// `[rows, pairs]`, of the numbers that [`Products::numbers`] says; for [`Products::Tiles`] with rows of anything
     /// behind the last, up to a whole tile.
+    #[cfg_attr(
+        not(target_arch = "x86_64"),
+        expect(dead_code, reason = "no other processor's instructions take pairs")
+    )]
     pairs: Buffer<u32>,
     /// `[rows, 2 · pairs]` of numbers in 32 bits: of each block the first numbers of its pairs, then the second ones.
     /// Where it is not pairs that are multiplied.
@@ -192,6 +195,10 @@ pub struct Panels {
     depth: usize,
     columns: usize,
     /// Panel by panel, pair by pair, two lines each; columns beyond the last are anything.
+    #[cfg_attr(
+        not(target_arch = "x86_64"),
+        expect(dead_code, reason = "no other processor's instructions take pairs")
+    )]
     pairs: Buffer<Line<u32, 16>>,
     /// The same as numbers in 32 bits, of each block the first numbers of its pairs, then the second ones; for
     /// [`Products::Floats`] alone.
@@ -382,6 +389,7 @@ fn strip_of_floats<V: Lanes, const M: usize>(
 }
 
 /// Transposes a block of pairs.
+#[cfg_attr(not(target_arch = "x86_64"), expect(unused_variables, reason = "only there are instructions for it"))]
 fn transpose(engine: Engine, block: &mut [[u32; BLOCK]; BLOCK]) {
     #[cfg(target_arch = "x86_64")]
     if engine.rounds {

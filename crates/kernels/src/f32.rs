@@ -1,7 +1,7 @@
 //! Rows times a packed matrix of 32-bit floating point.
 
 use crate::aligned::LineF32;
-use crate::isa::{Isa, Kind};
+use crate::isa::Isa;
 use crate::lanes::{Portable, mac};
 use crate::{PANEL, each_tile};
 
@@ -92,7 +92,7 @@ fn tile(
     );
     match isa.0 {
         #[cfg(target_arch = "x86_64")]
-        Kind::Amx | Kind::Avx512 | Kind::Avx2 => {
+        crate::isa::Kind::Amx | crate::isa::Kind::Avx512 | crate::isa::Kind::Avx2 => {
             let (a, b, c) = (input.as_ptr(), panel.as_ptr().cast(), output.as_mut_ptr());
             let wide = isa.wide();
             // SAFETY: the processor has the instructions, which is what `Isa` stands for, and the assertion above

@@ -6,6 +6,7 @@
 pub struct Isa(pub(crate) Kind);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "other processors have only the first"))]
 pub(crate) enum Kind {
     /// What the compiler makes of plain Rust for the target.
     Portable,
@@ -59,6 +60,7 @@ impl Isa {
     }
 
     /// Whether there is AVX-512.
+    #[cfg(target_arch = "x86_64")]
     pub(crate) fn wide(self) -> bool {
         self.0 >= Kind::Avx512
     }

@@ -7,7 +7,7 @@
 //! | [`i8`](mod@i8) | rows quantised to 8 bits, and those times a packed 8-bit matrix |
 //! | `bf16` | products of numbers rounded to bfloat16, for training (feature `training`) |
 //! | [`vector`] | layer norm, activations, attention |
-//! | `tiles` | AMX, for the two of them |
+//! | `tiles` | AMX, for `i8` and `bf16` |
 //! | [`mapped`] | a file as bytes, without reading it |
 //! | `memory` | the allocator's memory, for training (feature `training`) |
 //! | `written` | results that are written without being cleared before (feature `training`) |
@@ -79,6 +79,7 @@ pub(crate) fn each_tile<T: Copy>(
 }
 
 /// Calls a function whose constant parameter is the number of rows of a tile, 1 to [`ROWS`].
+#[cfg(target_arch = "x86_64")]
 macro_rules! with_rows {
     ($rows:expr, $function:ident($($argument:expr),* $(,)?)) => {
         match $rows {
@@ -97,4 +98,5 @@ macro_rules! with_rows {
         }
     };
 }
+#[cfg(target_arch = "x86_64")]
 pub(crate) use with_rows;

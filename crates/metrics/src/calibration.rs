@@ -92,25 +92,30 @@ pub fn reliability(labels: &[bool], probabilities: &[f64], bins: usize) -> Resul
     if bins == 0 {
         return Err(MetricError::Argument { name: "bins", value: 0.0, allowed: "at least 1" });
     }
-    let edge = |index: usize| 0.5 + 0.5 * index as f64 / bins as f64;
-    let uppers: Vec<f64> = (1..=bins).map(edge).collect();
-    let mut sums = vec![(0_usize, 0.0_f64, 0_usize); bins];
+    let edges: Vec<f64> = (0..=bins).map(|index| 0.5 + 0.5 * index as f64 / bins as f64).collect();
+    Ok(by_confidence(labels, probabilities, &edges))
+}
+
+/// Predictions by confidence, in bins between neighbouring edges. No confidence lies outside of them.
+fn by_confidence(labels: &[bool], probabilities: &[f64], edges: &[f64]) -> Vec<Bin> {
+    let uppers = &edges[1..];
+    let mut sums = vec![(0_usize, 0.0_f64, 0_usize); uppers.len()];
     for (&label, &p) in labels.iter().zip(probabilities) {
         let confidence = p.max(1.0 - p);
-        let bin = uppers.partition_point(|&upper| upper < confidence).min(bins - 1);
+        let bin = uppers.partition_point(|&upper| upper < confidence).min(uppers.len() - 1);
         let (count, total, right) = &mut sums[bin];
         *count += 1;
         *total += confidence;
         *right += usize::from((p > 0.5) == label);
     }
-    let bin = |(index, (count, total, right)): (usize, (usize, f64, usize))| Bin {
-        lower: edge(index),
-        upper: edge(index + 1),
+    let bin = |((count, total, right), edges): ((usize, f64, usize), &[f64])| Bin {
+        lower: edges[0],
+        upper: edges[1],
         count,
         confidence: (count > 0).then(|| total / count as f64),
         accuracy: (count > 0).then(|| right as f64 / count as f64),
     };
-    Ok(sums.into_iter().enumerate().map(bin).collect())
+    sums.into_iter().zip(edges.windows(2)).map(bin).collect()
 }
 
 /// Expected calibration error: the bins' gaps between accuracy and mean confidence, weighed by their counts
@@ -121,12 +126,34 @@ pub fn reliability(labels: &[bool], probabilities: &[f64], bins: usize) -> Resul
 ///
 /// As [`reliability`].
 pub fn expected_calibration_error(labels: &[bool], probabilities: &[f64], bins: usize) -> Result<f64, MetricError> {
-    let gap = |bin: Bin| {
+    Ok(gap(&reliability(labels, probabilities, bins)?))
+}
+
+/// Bins of [`usual_calibration_error`].
+const USUAL_BINS: usize = 15;
+
+/// The expected calibration error as most published figures have it: with 15 bins of equal widths between 0 and 1 (Guo
+/// et al. 2017, section 4; `torchmetrics.classification.MulticlassCalibrationError` with two classes, by default). Of
+/// two classes only the upper eight can have predictions, so it sees less than [`expected_calibration_error`] with ten
+/// bins between ½ and 1, and chance adds less to it.
+///
+/// # Errors
+///
+/// As [`log_loss`].
+pub fn usual_calibration_error(labels: &[bool], probabilities: &[f64]) -> Result<f64, MetricError> {
+    check(labels, probabilities)?;
+    let edges: Vec<f64> = (0..=USUAL_BINS).map(|index| index as f64 / USUAL_BINS as f64).collect();
+    Ok(gap(&by_confidence(labels, probabilities, &edges)))
+}
+
+/// The mean distance between accuracy and confidence over all predictions in these bins.
+fn gap(bins: &[Bin]) -> f64 {
+    let total: usize = bins.iter().map(|bin| bin.count).sum();
+    let gap = |bin: &Bin| {
         let gap = bin.accuracy.zip(bin.confidence).map_or(0.0, |(accuracy, confidence)| (accuracy - confidence).abs());
         gap * bin.count as f64
     };
-    let gaps: f64 = reliability(labels, probabilities, bins)?.into_iter().map(gap).sum();
-    Ok(gaps / labels.len() as f64)
+    bins.iter().map(gap).sum::<f64>() / total as f64
 }
 
 /// From so many predictions in a bin on, the number of right ones is taken for normally distributed.

@@ -17,7 +17,7 @@ pub mod ranking;
 pub use bootstrap::{Interval, bootstrap};
 pub use calibration::{
     Bin, brier_score, calibration_error_by_chance, calibration_error_p_value, expected_calibration_error,
-    fit_temperature, log_loss, probability, reliability, softmax2,
+    fit_temperature, log_loss, probability, reliability, softmax2, usual_calibration_error,
 };
 pub use confusion::{Confusion, Scores};
 pub use ranking::{PrecisionRecallPoint, RocPoint, average_precision, precision_recall_curve, roc_auc, roc_curve};

@@ -1,11 +1,11 @@
-//! The formulas against scikit-learn, numpy and scipy; `fixtures/make_metrics.py` made the expected values.
+//! The formulas against scikit-learn, numpy, scipy and torchmetrics; `fixtures/make_metrics.py` made the expected values.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use serde_json::Value;
 use wellformed_metrics::{
     Confusion, MetricError, Scores, average_precision, bootstrap, brier_score, calibration_error_by_chance,
     calibration_error_p_value, expected_calibration_error, fit_temperature, log_loss, precision_recall_curve,
-    probability, reliability, roc_auc, roc_curve, softmax2,
+    probability, reliability, roc_auc, roc_curve, softmax2, usual_calibration_error,
 };
 
 const BINS: usize = 10;
@@ -102,6 +102,10 @@ fn probabilities_are_scored_as_scikit_learn_and_numpy_score_them() {
         close(&name, "log loss", log_loss(&labels, &p).unwrap(), &expected["log_loss"]);
         close(&name, "Brier score", brier_score(&labels, &p).unwrap(), &expected["brier"]);
         close(&name, "ECE", expected_calibration_error(&labels, &p, BINS).unwrap(), &expected["ece"]);
+        // torchmetrics computes in 32 bits.
+        let (found, expected) =
+            (usual_calibration_error(&labels, &p).unwrap(), expected["usual_ece"].as_f64().unwrap());
+        assert!((found - expected).abs() < 1e-6, "{name}: ECE in 15 bins is {found}, torchmetrics says {expected}");
     }
 }
 

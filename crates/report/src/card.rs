@@ -246,10 +246,16 @@ fn probabilities(run: &Run) -> String {
             });
             format!("; if the probabilities were exactly right, chance alone would make it {}{as_large}", three(error))
         });
+        let usual = part.ece_15_bins.map_or(String::new(), |error| {
+            format!(
+                " In 15 bins between 0 and 1, as most published figures have it, the calibration error is {}.",
+                three(error)
+            )
+        });
         let _ = write!(
             text,
             " On *validation* the expected calibration error is {} (without the temperature {}{by_chance}), the log loss {} \
-             ({}).",
+             ({}).{usual}",
             measure(part.ece),
             measure(part.ece_uncalibrated),
             measure(part.log_loss),

@@ -63,6 +63,7 @@ pub struct Part {
     pub ece_uncalibrated: Option<f64>,
     pub ece_by_chance: Option<f64>,
     pub ece_p_value: Option<f64>,
+    pub ece_15_bins: Option<f64>,
 }
 
 /// Precision, recall and F1.

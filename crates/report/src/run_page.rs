@@ -191,6 +191,9 @@ fn score(run: &Run) -> Markup {
                     " on average, and as large as it is with a probability of " (three(p))
                 }
                 "."
+                @if let Some(error) = part.ece_15_bins {
+                    " In 15 bins between 0 and 1, as most published figures have it, it is " (three(error)) "."
+                }
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use wellformed_core::dataset::{Example, read_examples};
 use wellformed_core::files::{sha256_bytes, sha256_file};
 use wellformed_core::params::TrainStage;
@@ -73,6 +73,12 @@ fn run_on(chosen: &Chosen, stage: &TrainStage, journal: &Journal, places: &Place
     let devices = Devices::new(chosen, stage.train.devices, stage.train.precision)?;
     let config = BertConfig::load(&places.base.join("config.json"))?;
     let architecture = Architecture::new(&config, &stage.model)?;
+    let of_pairs = stage.train.of_pairs();
+    let (frozen, layers) = (stage.train.pairs_freeze_layers, architecture.encoder.num_hidden_layers);
+    ensure!(
+        of_pairs.is_none() || frozen <= layers,
+        "train.pairs_freeze_layers is {frozen}, but only {layers} layers are kept (model.layers)"
+    );
     let [training, tune] = ["train", "tune"].map(|split| places.prepared.join(format!("{split}.parquet")));
     let (training_path, tune_path) = (training, tune);
     let (training, tune) = (read_examples(&training_path)?, read_examples(&tune_path)?);
@@ -85,7 +91,6 @@ fn run_on(chosen: &Chosen, stage: &TrainStage, journal: &Journal, places: &Place
     let longest = training.iter().chain(&tune).map(|example| example.input_ids.len()).max().unwrap_or(0);
 
     let pairs_path = places.prepared.join("pairs.parquet");
-    let of_pairs = stage.train.of_pairs();
     let is_taught = stage.train.teacher_weight > 0.0;
     let teacher_weights = Teacher::weights(&places.teacher);
     let mut inputs = vec![training_path.as_path(), &tune_path];
@@ -97,11 +102,12 @@ fn run_on(chosen: &Chosen, stage: &TrainStage, journal: &Journal, places: &Place
     } else {
         None
     };
+    let after_pairs = stage.model.after_pairs(&stage.train);
     let run = Run {
         name: "",
         seed: stage.seed,
         train: &stage.train,
-        model: &stage.model,
+        model: if of_pairs.is_some() { &after_pairs } else { &stage.model },
         chosen,
         devices: &devices,
         training: &training,
@@ -126,6 +132,7 @@ fn run_on(chosen: &Chosen, stage: &TrainStage, journal: &Journal, places: &Place
                 name: "pairs, ",
                 seed,
                 train,
+                model: &stage.model,
                 training: &pairs,
                 taught: None,
                 journal,

@@ -9,6 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use wellformed_core::dataset::{read_examples, write_examples};
 use wellformed_core::label::Label;
+use wellformed_model::weights;
 
 use crate::support::{contents, cpu_devices, manifest, project};
 
@@ -238,6 +239,33 @@ fn training_begins_with_the_pairs_when_it_is_asked_to() {
     let origin =
         |folder: &Path| json(&folder.join("models/checkpoint/classifier.json"))["origin"]["base_sha256"].clone();
     assert_eq!(origin(folder.path()), origin(without.path()));
+}
+
+#[test]
+fn what_the_pairs_taught_the_lower_layers_stays_when_it_is_frozen() {
+    // Whatever the training data teach, at whatever rate, cannot be seen in what is frozen, and can in all the rest.
+    let changed = |frozen: &str| -> Vec<(String, bool)> {
+        let [one, other] = ["train.lr=3e-3", "train.lr=1e-3"].map(|lr| {
+            let folder = trained(&["train.pairs_epochs=1", "train.epochs=1", "model.layers=2", frozen, lr]);
+            weights::read(&folder.path().join("models/checkpoint/model.safetensors")).unwrap()
+        });
+        one.into_iter().map(|(name, tensor)| (name.clone(), tensor.values != other[&name].values)).collect()
+    };
+    let all = changed("train.pairs_freeze_layers=0");
+    assert!(all.iter().all(|(_, changed)| *changed), "{all:?}");
+    let above = changed("train.pairs_freeze_layers=1");
+    let is_below = |name: &str| name.contains("embeddings.") || name.contains("layer.0.");
+    assert!(above.iter().any(|(name, _)| is_below(name)));
+    assert!(above.iter().all(|(name, changed)| *changed != is_below(name)), "{above:?}");
+}
+
+#[test]
+fn more_layers_than_there_are_cannot_be_frozen() {
+    let folder = tempfile::tempdir().unwrap();
+    project(folder.path());
+    let output = train(folder.path(), &["train.pairs_epochs=1", "train.pairs_freeze_layers=9"]);
+    assert!(!output.status.success());
+    assert!(text(&output).contains("train.pairs_freeze_layers is 9, but only 2 layers are kept"), "{}", text(&output));
 }
 
 #[test]
