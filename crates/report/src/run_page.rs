@@ -192,7 +192,7 @@ fn score(run: &Run) -> Markup {
                 }
                 "."
                 @if let Some(error) = part.ece_15_bins {
-                    " In 15 bins between 0 and 1, as most published figures have it, it is " (three(error)) "."
+                    " Counted in 15 bins between 0 and 1, as in most publications, the calibration error is " (three(error)) "."
                 }
             }
         }
@@ -217,12 +217,13 @@ fn training(run: &Run) -> Markup {
         @if let Some(training) = &run.training {
             p class="text" {
                 (training.beforehand()) (count(training.epochs)) " epochs of " (count(training.sentences)) " sentences, "
-                (count(training.steps)) " steps. "
+                (count(training.steps)) " steps, which trained "
                 @if training.trained_parameters == training.parameters {
-                    "All " (count(training.parameters)) " parameters were trained. "
+                    "all"
                 } @else {
-                    (count(training.trained_parameters)) " of " (count(training.parameters)) " parameters were trained. "
+                    (count(training.trained_parameters)) " of"
                 }
+                " " (count(training.parameters)) " parameters. "
                 "Epoch " (training.best_epoch) " was kept: the best on tune by "
                 (run.parameter("train.select_by").replace("mcc", "MCC")) ". "
                 (training.beside_labels())
